@@ -1,0 +1,161 @@
+"""Who is calling: the hub by its own secret, people by their JupyterHub tokens.
+
+The hub answers whose a token is and which scopes it carries; the answer is remembered for some
+seconds under the token's hash, so that a page that polls does not ask the hub each time, and a
+revoked token is dead within that time.
+"""
+
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import httpx2
+import structlog
+from fastapi import Depends, Request
+
+from api.problems import Problem
+
+log = structlog.get_logger()
+
+ADMIN_SCOPE = "custom:gpulab:admin"
+ACCESS_SCOPES = frozenset({"access:services", "access:services!service=gpulab"})
+_TOKEN_MOST_CHARS = 512
+_REMEMBERED_MOST = 10_000
+_HUB_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who may ask: the hub itself, or a person."""
+
+    name: str
+    is_hub: bool = False
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def is_organizer(self) -> bool:
+        """Tell whether they may give GPU-hours and see everybody."""
+        return self.is_hub or ADMIN_SCOPE in self.scopes
+
+    def may_see(self, account: str) -> bool:
+        """Tell whether they may look at an account."""
+        return self.is_organizer or self.name == account
+
+
+class Identities:
+    """Resolves tokens to callers."""
+
+    def __init__(
+        self,
+        admission_secret: str,
+        hub: httpx2.AsyncClient,
+        *,
+        cache_s: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._admission = _digest(admission_secret)
+        self._hub = hub
+        self._cache_s = cache_s
+        self._monotonic = monotonic
+        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+
+    async def caller_of(self, token: str) -> Caller:
+        """Tell whose a token is.
+
+        Raises:
+            Problem: 401 when nobody's, 403 without access, 503 when the hub cannot be asked.
+
+        """
+        digest = _digest(token)
+        if hmac.compare_digest(digest, self._admission):
+            return Caller(name="hub", is_hub=True)
+        known = self._known.get(digest)
+        if known is not None and self._monotonic() < known[0]:
+            return known[1]
+        caller = _caller(await self._ask_hub(token))
+        self._known[digest] = (self._monotonic() + self._cache_s, caller)
+        while len(self._known) > _REMEMBERED_MOST:
+            self._known.popitem(last=False)
+        return caller
+
+    async def _ask_hub(self, token: str) -> dict[str, Any]:
+        try:
+            reply = await self._hub.get("/user", headers={"Authorization": f"token {token}"})
+            if reply.status_code in (401, 403, 404):
+                raise _nobody()
+            body = reply.raise_for_status().json()
+        except (httpx2.HTTPError, ValueError) as error:
+            log.warning("hub_not_asked", error=type(error).__name__)
+            raise Problem(503, "hub_unavailable", "The hub does not answer",
+                          "The hub cannot be asked who you are just now. Try again in a few "
+                          "seconds.") from error  # fmt: skip
+        if not isinstance(body, dict):
+            raise _nobody()
+        return body
+
+
+async def get_caller(request: Request) -> Caller:
+    """Find the caller of a request (a FastAPI dependency)."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if kind.lower() not in ("token", "bearer") or not 0 < len(token) <= _TOKEN_MOST_CHARS:
+        raise _nobody()
+    identities: Identities = request.app.state.identities
+    return await identities.caller_of(token)
+
+
+def require_hub(caller: Caller) -> None:
+    """Let only the hub through."""
+    if not caller.is_hub:
+        raise _forbidden("Only the hub may do this.")
+
+
+def require_organizer(caller: Caller) -> None:
+    """Let organizers through."""
+    if not caller.is_organizer:
+        raise _forbidden("Only organizers may do this.")
+
+
+def require_sight_of(caller: Caller, account: str) -> None:
+    """Let through who may look at an account; to others it does not exist."""
+    if not caller.may_see(account):
+        raise Problem(404, "no_such_account", "Unknown account",
+                      "The lab knows nobody of this name.")  # fmt: skip
+
+
+CallerDep = Annotated[Caller, Depends(get_caller)]
+
+
+def hub_http(hub_api_url: str) -> httpx2.AsyncClient:
+    """Open the client that asks the hub about tokens."""
+    return httpx2.AsyncClient(base_url=hub_api_url, timeout=_HUB_TIMEOUT_S)
+
+
+def _caller(user: dict[str, Any]) -> Caller:
+    name, scopes = user.get("name"), user.get("scopes")
+    if not isinstance(name, str) or not isinstance(scopes, list):
+        raise _nobody()
+    held = frozenset(scope for scope in scopes if isinstance(scope, str))
+    if not held & ACCESS_SCOPES:
+        raise _forbidden("This token may not use the lab's service.")
+    # A service has the same shape; its name must not pass for a person's.
+    if user.get("kind") != "user":
+        name = f"service:{name}"
+    return Caller(name=name, scopes=held)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _nobody() -> Problem:
+    return Problem(401, "not_signed_in", "Not signed in",
+                   "Send a JupyterHub token in the header `Authorization: token T`.")  # fmt: skip
+
+
+def _forbidden(detail: str) -> Problem:
+    return Problem(403, "forbidden", "Not allowed", detail)

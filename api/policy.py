@@ -1,0 +1,66 @@
+"""lab.yaml as a running process sees it: read at start, read again when it changes.
+
+A file that became wrong is reported and the last good policy stays in force.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from quota.lab import Lab
+from quota.lab_file import LabFileError, load_lab
+from quota.service import Books
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S = 5.0
+
+
+class LabFile:
+    """The policy file and what it said last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._read_stamp()
+        self.lab: Lab = load_lab(path)
+
+    def refresh(self) -> bool:
+        """Read the file again if it changed; tell whether there is a new policy."""
+        stamp = self._read_stamp()
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            self.lab = load_lab(self._path)
+        except (LabFileError, OSError) as error:
+            log.error("lab_file_refused", error=str(error)[:2000])
+            return False
+        log.info("lab_file_read", lab=self.lab.name)
+        return True
+
+    @asynccontextmanager
+    async def watched(self, books: Books) -> AsyncIterator[None]:
+        """Keep the books on the newest policy while the service runs."""
+        task = asyncio.create_task(self._watch(books))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, books: Books) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if await asyncio.to_thread(self.refresh):
+                books.lab = self.lab
+
+    def _read_stamp(self) -> tuple[int, int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (found.st_mtime_ns, found.st_size, found.st_ino)

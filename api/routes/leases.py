@@ -1,0 +1,44 @@
+"""Leases: ask for a session, give it up, see where it stands."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api import schemas
+from api.auth import CallerDep, require_hub, require_sight_of
+from api.bridge import lease_out
+from api.deps import BooksDep
+from quota.leases import LeaseRequest
+
+router = APIRouter(prefix="/v1/leases", tags=["leases"])
+
+
+@router.put("/{lease_id}")
+def put_lease(
+    lease_id: UUID, body: schemas.LeaseIn, caller: CallerDep, books: BooksDep
+) -> schemas.LeaseOut:
+    """Ask for a session, or what became of it; repeating the call changes nothing."""
+    require_hub(caller)
+    wanted = LeaseRequest(
+        hub_id=body.hub_id, account=body.account, server_name=body.server_name,
+        flavor=body.flavor, image=body.image,
+    )  # fmt: skip
+    view = books.request_lease(lease_id, wanted, present=body.present)
+    return lease_out(view, books.clock.now())
+
+
+@router.put("/{lease_id}/stop")
+def put_stop(
+    lease_id: UUID, body: schemas.StopIn, caller: CallerDep, books: BooksDep
+) -> schemas.LeaseOut:
+    """Ask for the end of a session; the worker ends it when the runtime shows it gone."""
+    require_hub(caller)
+    return lease_out(books.stop_lease(lease_id, body.reason), books.clock.now())
+
+
+@router.get("/{lease_id}")
+def get_lease(lease_id: UUID, caller: CallerDep, books: BooksDep) -> schemas.LeaseOut:
+    """See where a lease stands."""
+    view = books.lease(lease_id)
+    require_sight_of(caller, view.account)
+    return lease_out(view, books.clock.now())

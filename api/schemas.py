@@ -1,0 +1,225 @@
+"""The JSON of the service: its own types, apart from the domain's and the tables'.
+
+GPU time is a whole number of thousandths of a GPU x milliseconds (`..._mgpu_ms`); 3,600,000,000 of
+them are one GPU-hour. `..._hours` are texts for people, rounded once.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+ServerName = Annotated[str, StringConstraints(max_length=255)]
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Body(BaseModel):
+    """What comes in: nothing unknown is accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LeaseIn(Body):
+    """Ask for a session."""
+
+    hub_id: ShortName
+    account: Name
+    server_name: ServerName
+    flavor: ShortName
+    image: ShortName
+    present: bool = Field(default=True, description="Somebody is there to use it right away.")
+
+
+class StopIn(Body):
+    """Ask for the end of a session."""
+
+    reason: Literal["person", "left_line", "spawn_failed", "server_gone", "organizer"]
+
+
+class GrantIn(Body):
+    """Give extra GPU-hours."""
+
+    hub_id: ShortName
+    account: Name
+    hours: Annotated[str, StringConstraints(max_length=32)] = Field(
+        description='Hours as text: "2.5"', examples=["2.5"]
+    )
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    until: AwareDatetime | None = Field(default=None, description="End; else the week's end.")
+
+
+class GpuOut(BaseModel):
+    """The GPU that a lease occupies a part of."""
+
+    uuid: str
+    name: str
+    share_mgpu: int
+    memory_mib: int
+    virtual: bool
+
+
+class WaitingOut(BaseModel):
+    """A place in the line; 1 is next."""
+
+    position: int
+    of: int
+    reason: str
+    text: str
+    estimated_wait_s: int | None
+    offered: bool
+
+
+class LeaseOut(BaseModel):
+    """A lease."""
+
+    id: UUID
+    hub_id: str
+    account: str
+    server_name: str
+    flavor: str
+    image: str
+    state: Literal["waiting", "held", "active", "stopping", "ended"]
+    weight_mgpu: int
+    gpu: GpuOut | None
+    waiting: WaitingOut | None
+    start_before: datetime | None
+    started_at: datetime | None
+    end_reason: str | None
+    end_text: str | None
+    server_time: datetime
+
+
+class WeekOut(BaseModel):
+    """The week that is running: [starts_at, ends_at)."""
+
+    number: int | None
+    topic: str | None
+    starts_at: datetime
+    ends_at: datetime
+
+
+class LotOut(BaseModel):
+    """Something that gave GPU time."""
+
+    id: UUID
+    source: str
+    amount_mgpu_ms: int
+    remaining_mgpu_ms: int
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    reason: str
+
+
+class SessionOut(BaseModel):
+    """An open session or place in the line."""
+
+    lease_id: UUID
+    server_name: str
+    flavor: str
+    state: str
+    weight_mgpu: int
+    gpu_uuid: str | None
+    started_at: datetime | None
+    charged_mgpu_ms: int
+    ends_at: datetime | None
+
+
+class ChargeOut(BaseModel):
+    """A posted charge."""
+
+    lease_id: UUID
+    from_at: datetime
+    until_at: datetime
+    amount_mgpu_ms: int
+
+
+class NoticeOut(BaseModel):
+    """Something that was told to the scholar."""
+
+    id: UUID
+    kind: str
+    text: str
+    lease_id: UUID | None
+    at: datetime
+
+
+class AccountOut(BaseModel):
+    """A scholar's books."""
+
+    account: str
+    hub_id: str
+    section: str | None
+    time_zone: str
+    week: WeekOut | None
+    resets_at: datetime | None
+    granted_mgpu_ms: int
+    charged_mgpu_ms: int
+    held_mgpu_ms: int
+    balance_mgpu_ms: int
+    available_mgpu_ms: int
+    debt_mgpu_ms: int
+    balance_hours: str
+    available_hours: str
+    lots: list[LotOut]
+    sessions: list[SessionOut]
+    charges: list[ChargeOut]
+    notices: list[NoticeOut]
+    server_time: datetime
+
+
+class RefusalOut(BaseModel):
+    """Why a flavor cannot be had now."""
+
+    code: str
+    detail: str
+    retry_at: datetime | None
+
+
+class FlavorOut(BaseModel):
+    """A flavor as this person can have it now."""
+
+    name: str
+    title: str
+    description: str
+    is_gpu: bool
+    weight_mgpu: int
+    cost_text: str
+    free_slots: int
+    total_slots: int
+    lasts_s: int | None
+    may_start: bool
+    refusal: RefusalOut | None
+
+
+class ImageOut(BaseModel):
+    """An image to choose."""
+
+    name: str
+    title: str
+    description: str
+
+
+class SpawnOptionsOut(BaseModel):
+    """What the spawn page shows."""
+
+    account: AccountOut
+    flavors: list[FlavorOut]
+    images: list[ImageOut]
+    notices: list[NoticeOut]
+    server_time: datetime
+
+
+class GrantOut(BaseModel):
+    """A grant."""
+
+    id: UUID
+    account: str
+    hub_id: str
+    amount_mgpu_ms: int
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    reason: str

@@ -1,0 +1,200 @@
+"""The worker: observe the runtime, bring the books up to it, stop what has to end.
+
+Every 15 s (policy), at the next instant at which some account runs out, and whenever the runtime
+says that something started or died. One holder at a time.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import FrameType
+
+import structlog
+
+from api.deadlines import Deadlines, SessionDeadline, write_deadlines
+from api.enforce import Enforcer
+from api.gpus import GpuInventory, InventoryUnavailable, choose_inventory
+from api.hubclient import HubClient
+from api.policy import LabFile
+from api.runtimes.choose import open_runtime
+from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
+from api.settings import WorkerSettings
+from quota.clock import Clock, SystemClock, ms_between
+from quota.errors import BooksUnavailable
+from quota.placement import GpuUse
+from quota.service import Books
+from quota.store.engine import open_engine
+from quota.store.singleton import sole_holder
+from quota.tick import TickResult
+
+log = structlog.get_logger()
+
+_CHECKPOINT_EVERY = timedelta(minutes=10)
+# After an event the runtime often has several more at once; look once for all of them.
+_SETTLE_S = 0.2
+
+
+class Worker:
+    """One loop over one hub's books and one runtime."""
+
+    def __init__(
+        self,
+        books: Books,
+        runtime: Runtime,
+        enforcer: Enforcer,
+        inventory: GpuInventory,
+        *,
+        policy: LabFile,
+        save_deadlines: Callable[[Deadlines], None],
+    ) -> None:
+        self._books = books
+        self._runtime = runtime
+        self._enforcer = enforcer
+        self._inventory = inventory
+        self._policy = policy
+        self._save_deadlines = save_deadlines
+        self._last_checkpoint = books.clock.now() - _CHECKPOINT_EVERY
+        self.nudged = threading.Event()
+
+    def tick(self) -> TickResult:
+        """Do one pass.
+
+        Raises:
+            RuntimeUnavailable: the runtime cannot be seen; nothing was concluded from that.
+            BooksUnavailable: the database does not answer.
+
+        """
+        if self._policy.refresh():
+            self._books.lab = self._policy.lab
+        self._enforcer.grace_s = self._books.lab.policy.grace_s
+        seen_at = self._books.clock.now()
+        observed = self._runtime.observe()
+        result = self._books.tick(observed, seen_at=seen_at)
+        self._write_deadlines(result)
+        self._enforcer.carry_out(result.stops)
+        for ref in result.removals:
+            self._remove(ref)
+        for stray in result.adopted:
+            log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+        self._checkpoint_if_due()
+        return result
+
+    def take_inventory(self) -> None:
+        """Write which GPUs there are."""
+        devices = [
+            GpuUse(uuid=one.uuid, name=one.name, kind=one.kind, memory_mib=one.memory_mib,
+                   in_service=True, used_mgpu=0, used_mib=0, sharers=0)
+            for one in self._inventory.devices()
+        ]  # fmt: skip
+        self._books.set_inventory(devices)
+
+    def run(self, stopped: threading.Event) -> None:
+        """Tick until told to stop; nothing that fails ends the loop."""
+        while not stopped.is_set():
+            began = time.monotonic()
+            result = self._try_tick()
+            wait_s = self._wait_s(result) - (time.monotonic() - began)
+            self.nudged.wait(max(0.05, wait_s))
+            if self.nudged.is_set():
+                stopped.wait(_SETTLE_S)
+                self.nudged.clear()
+
+    def _try_tick(self) -> TickResult | None:
+        try:
+            self.take_inventory()
+            return self.tick()
+        except (RuntimeUnavailable, BooksUnavailable, InventoryUnavailable) as error:
+            log.warning("tick_failed", error=type(error).__name__, detail=str(error)[:200])
+        except Exception:
+            # A fault of ours must not end metering for everybody; the alarm is the stale tick.
+            log.exception("tick_broken", alarm=True)
+        return None
+
+    def _wait_s(self, result: TickResult | None) -> float:
+        tick_s = float(self._books.lab.policy.tick_s)
+        if result is None or result.next_end_at is None:
+            return tick_s
+        until_end_s = ms_between(self._books.clock.now(), result.next_end_at) / 1000
+        # What is over already is in the enforcer's hands: look again at the usual time.
+        return min(tick_s, until_end_s + 0.001) if until_end_s > 0 else tick_s
+
+    def _write_deadlines(self, result: TickResult) -> None:
+        sessions = tuple(
+            SessionDeadline(ref=one.ref, lease_id=str(one.lease_id), deadline=one.at)
+            for one in result.deadlines
+        )
+        self._save_deadlines(
+            Deadlines(written_at=self._books.clock.now(), runtime=self._runtime.name,
+                      sessions=sessions)
+        )  # fmt: skip
+
+    def _remove(self, ref: str) -> None:
+        try:
+            self._runtime.remove(ref)
+        except (RuntimeUnavailable, StillRunning) as error:
+            log.warning("remove_failed", ref=ref[:64], error=str(error)[:200])
+
+    def _checkpoint_if_due(self) -> None:
+        now = self._books.clock.now()
+        if now - self._last_checkpoint < _CHECKPOINT_EVERY:
+            return
+        self._last_checkpoint = now
+        number, digest = self._books.checkpoint()
+        log.info("checkpoint_written", number=number, hash=digest)
+
+
+def main() -> None:
+    """Run the worker until SIGTERM or SIGINT."""
+    settings = WorkerSettings()
+    stopped = threading.Event()
+    url = settings.database_url.get_secret_value()
+    with sole_holder(url, "worker", give_up=stopped):
+        run_worker(settings, url, stopped, SystemClock())
+
+
+def run_worker(settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock) -> None:
+    """Put a worker together and run it."""
+    policy = LabFile(settings.lab_file)
+    books = Books(open_engine(url, pool_size=2), policy.lab, clock, hub_id=settings.hub_id)
+    runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
+    gpus = policy.lab.gpus
+    inventory, why = choose_inventory(gpus.mode, gpus.declared)
+    log.info("worker_started", runtime=runtime.name, gpus=why)
+    hub = HubClient(settings.hub_api_url, settings.secret("service_token"))
+    nudge = threading.Event()
+    enforcer = Enforcer(
+        runtime, hub.stop_server, hub_budget_s=settings.hub_stop_budget_s,
+        grace_s=policy.lab.policy.grace_s, on_gone=nudge.set,
+    )  # fmt: skip
+    worker = Worker(
+        books, runtime, enforcer, inventory, policy=policy,
+        save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
+    )  # fmt: skip
+    worker.nudged = nudge
+    _stop_on_signals(stopped, nudge)
+    threading.Thread(target=_listen, args=(runtime, nudge, stopped), daemon=True).start()
+    worker.run(stopped)
+    enforcer.close()
+    hub.close()
+    log.info("worker_stopped")
+
+
+def _listen(runtime: Runtime, nudge: threading.Event, stopped: threading.Event) -> None:
+    """Wake the loop as soon as something starts or dies; losing an event costs one tick."""
+    while not stopped.is_set():
+        try:
+            if runtime.wait_event(timeout_s=5.0):
+                nudge.set()
+        except RuntimeUnavailable:
+            stopped.wait(2.0)
+
+
+def _stop_on_signals(stopped: threading.Event, nudge: threading.Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+        nudge.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,4 @@
+"""The rules of GPU time: amounts, calendar, books, decisions.
+
+No web, no JupyterHub, no network.
+"""

@@ -1,0 +1,262 @@
+"""Putting together what the books answer: reads in another's transaction, nothing written."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping
+
+from quota.admission import ask_of, refusal_of
+from quota.allowances import current_week, next_allowance, settle
+from quota.amount import GpuTime
+from quota.chain import GENESIS
+from quota.clock import from_ms, ms_between
+from quota.errors import NoSuchAccount
+from quota.exhaustion import exhausts_at
+from quota.lab import Lab
+from quota.leases import Lease
+from quota.ledger import Account
+from quota.placement import count_slots
+from quota.reconcile import end_text
+from quota.requests import Asked, funds, room_of, the_line
+from quota.store import reads
+from quota.views import (
+    AccountView,
+    ChargeView,
+    FlavorView,
+    GrantView,
+    LeaseView,
+    LineView,
+    LoadView,
+    NoticeView,
+    SessionView,
+    SpawnView,
+)
+from quota.waiting import Running, Waiter, estimate
+from quota.wording import WAIT_TEXTS
+
+_NEWEST_CHARGES = 50
+_NEWEST_NOTICES = 10
+
+
+def lease_view(
+    tx: Connection, lab: Lab, account: Account, asked: Asked, *, now: datetime
+) -> LeaseView:
+    """Show a lease, with its place in the line if it waits."""
+    lease = asked.lease
+    gpu = None
+    if lease.gpu_uuid is not None:
+        gpu = next((one for one in reads.gpu_uses(tx, account.hub_id)
+                    if one.uuid == lease.gpu_uuid), None)  # fmt: skip
+    start_before = None
+    if lease.state == "held" and lease.held_at is not None:
+        start_before = lease.held_at + timedelta(seconds=lab.policy.spawn_timeout_s)
+    return LeaseView(
+        lease=lease,
+        hub_id=account.hub_id,
+        account=account.name,
+        gpu=gpu,
+        line=_line_view(tx, lab, account, asked, now=now) if lease.state == "waiting" else None,
+        start_before=start_before,
+        end_text=end_text(lease.end_reason),
+    )
+
+
+def account_view(
+    tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
+) -> AccountView:
+    """Show an account as it will be when it is next settled; an unknown person has nothing.
+
+    Raises:
+        NoSuchAccount: neither the lab nor the books know the person.
+
+    """
+    section = lab.section_of(name)
+    if section is None and not lab.knows(name) and reads.account_row(tx, hub_id, name) is None:
+        raise NoSuchAccount("The lab knows nobody of this name.")
+    return _account_view(tx, lab, hub_id, name, now=now)
+
+
+def _account_view(
+    tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
+) -> AccountView:
+    section = lab.section_of(name)
+    account, open_leases = _settled(tx, lab, hub_id, name, now=now)
+    next_week = next_allowance(lab, section, now)
+    week = current_week(lab, section, now)
+    ends_at = exhausts_at(account.lots, account.debt, open_leases, now=now, next_week=next_week)
+    unposted = GpuTime.total(lease.unposted(now) for lease in open_leases)
+    posted = reads.charged_by_lease(tx, [lease.id for lease in open_leases])
+    stored = reads.lots_since(tx, account.id, now) if account.id else []
+    shown = {lot.id: lot for lot in stored} | {lot.id: lot for lot in account.lots}
+    lots = tuple(sorted(shown.values(), key=lambda lot: (lot.ends_at, lot.id)))
+    valid = [lot for lot in lots if lot.is_usable(now)]
+    granted = GpuTime.total(lot.amount for lot in valid)
+    balance = account.usable(now) - unposted
+    return AccountView(
+        account=name,
+        hub_id=hub_id,
+        section=section.name if section else None,
+        time_zone=section.time_zone if section else "UTC",
+        week=week,
+        granted=granted,
+        charged=granted - balance,
+        held=account.held,
+        balance=balance,
+        available=funds(account, open_leases, lab=lab, section=section, now=now).available,
+        debt=account.debt,
+        lots=lots,
+        sessions=tuple(
+            _session_view(one, posted.get(one.id, GpuTime.ZERO), ends_at, now)
+            for one in open_leases
+        ),
+        charges=_charges(tx, account.id),
+        notices=_notices(tx, account.id),
+    )
+
+
+def spawn_view(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime) -> SpawnView:
+    """Show what a person could start now."""
+    section = lab.section_of(name)
+    account, open_leases = _settled(tx, lab, hub_id, name, now=now)
+    mine = funds(account, open_leases, lab=lab, section=section, now=now)
+    devices = reads.gpu_uses(tx, hub_id)
+    flavors = []
+    for flavor in lab.flavors.values():
+        free, total = (0, 0)
+        if flavor.is_gpu:
+            free, total = count_slots(devices, ask_of(flavor), lab.gpus.max_sharers)
+        lasts_s = None
+        if flavor.weight_mgpu:
+            lasts_s = max(0, mine.available.lasts_ms(flavor.weight_mgpu) // 1000)
+        refusal = refusal_of(flavor, mine, devices, lab.policy)
+        flavors.append(FlavorView(flavor=flavor, free_slots=free, total_slots=total,
+                                  lasts_s=lasts_s, refusal=refusal))  # fmt: skip
+    return SpawnView(
+        account=_account_view(tx, lab, hub_id, name, now=now),
+        flavors=tuple(flavors),
+        images=tuple(lab.images.values()),
+    )
+
+
+def grant_view(row: RowMapping, hub_id: str, name: str) -> GrantView:
+    """Show a grant."""
+    return GrantView(id=row["id"], account=name, hub_id=hub_id, amount=row["amount"],
+                     starts_at=row["starts_at"], ends_at=row["ends_at"], author=row["author"],
+                     reason=row["reason"])  # fmt: skip
+
+
+def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadView:
+    """Show the load of the lab without the names of people."""
+    open_leases = [one for some in reads.all_open_leases(tx, hub_id).values() for one in some]
+    sessions: dict[tuple[str, str], int] = {}
+    for lease in open_leases:
+        key = (lease.flavor, lease.state)
+        sessions[key] = sessions.get(key, 0) + 1
+    counters = reads.all_counters(tx)
+    tick_ms = counters.get(("tick_at_ms", ""))
+    return LoadView(
+        sessions=sessions,
+        gpus=reads.gpu_uses(tx, hub_id),
+        counters=counters,
+        unposted=GpuTime.total(
+            lease.unposted(lease.observed_until or now) for lease in open_leases
+        ),
+        oldest_tick_at=None if tick_ms is None else from_ms(tick_ms),
+        flavors=tuple(lab.flavors),
+    )
+
+
+def _settled(
+    tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
+) -> tuple[Account, list[Lease]]:
+    """Load an account and bring it up to now in memory only: looking changes nothing."""
+    section = lab.section_of(name)
+    row = reads.account_row(tx, hub_id, name)
+    if row is None:
+        account = Account(id=0, hub_id=hub_id, kind="scholar", name=name, head=GENESIS)
+        return account, settle(account, [], lab=lab, section=section, now=now)
+    account = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
+    before = reads.open_leases(tx, account.id)
+    return account, settle(account, before, lab=lab, section=section, now=now)
+
+
+def _session_view(
+    lease: Lease, posted: GpuTime, ends_at: datetime | None, now: datetime
+) -> SessionView:
+    is_paid = lease.weight_mgpu > 0 and lease.is_running
+    charged = posted + lease.unposted(now)
+    return SessionView(lease=lease, charged=charged, ends_at=ends_at if is_paid else None)
+
+
+def _charges(tx: Connection, account_id: int) -> tuple[ChargeView, ...]:
+    rows = reads.charges(tx, account_id, newest=_NEWEST_CHARGES)
+    return tuple(
+        ChargeView(lease_id=row["lease_id"], from_at=row["from_at"], until_at=row["until_at"],
+                   amount=-row["posted"]) for row in rows
+    )  # fmt: skip
+
+
+def _notices(tx: Connection, account_id: int) -> tuple[NoticeView, ...]:
+    rows = reads.recent_notices(tx, account_id, newest=_NEWEST_NOTICES)
+    return tuple(
+        NoticeView(id=row["id"], kind=row["kind"], text=row["text"], lease_id=row["lease_id"],
+                   at=row["at"]) for row in rows
+    )  # fmt: skip
+
+
+# -- the line -------------------------------------------------------------------------------------
+
+
+def _line_view(
+    tx: Connection, lab: Lab, account: Account, asked: Asked, *, now: datetime
+) -> LineView:
+    reason, place = asked.wait_reason or "all_taken", asked.place
+    if place is None or reason != "all_taken":
+        position, of = (place.position, place.of) if place else (1, 1)
+        return LineView(
+            position=position,
+            of=of,
+            reason=reason,
+            text=WAIT_TEXTS[reason],
+            estimated_wait_s=None,
+            offered=asked.lease.offered_at is not None,
+        )
+    line = the_line(tx, lab, account.hub_id, now)
+    wait_s = _estimate_s(tx, lab, account.hub_id, reads.waiter_of(asked.lease), line, now=now)
+    return LineView(
+        position=place.position,
+        of=place.of,
+        reason=reason,
+        text=WAIT_TEXTS[reason],
+        estimated_wait_s=wait_s,
+        offered=False,
+    )
+
+
+def _estimate_s(
+    tx: Connection, lab: Lab, hub_id: str, me: Waiter, line: Sequence[Waiter], *, now: datetime
+) -> int | None:
+    room = room_of(lab, reads.gpu_uses(tx, hub_id))
+    others = [waiter for waiter in line if waiter.lease_id != me.lease_id]
+    at = estimate(me, others, _occupants(tx, lab, hub_id, now=now), room, now=now)
+    return None if at is None else ms_between(now, at) // 1000
+
+
+def _occupants(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> list[Running]:
+    """Read who holds slots and when each will run out of GPU-hours."""
+    by_account = {
+        account_id: some
+        for account_id, some in reads.all_open_leases(tx, hub_id).items()
+        if any(lease.occupies for lease in some)
+    }
+    lots = reads.open_lots(tx, by_account)
+    found = []
+    for row in reads.account_rows(tx, by_account):
+        section, mine = lab.section_of(row["name"]), by_account[row["id"]]
+        ends_at = exhausts_at(lots[row["id"]], row["debt"], mine, now=now,
+                              next_week=next_allowance(lab, section, now))  # fmt: skip
+        found += [
+            Running(gpu_uuid=lease.gpu_uuid, ask=reads.waiter_of(lease).ask, ends_at=ends_at)
+            for lease in mine if lease.gpu_uuid is not None
+        ]  # fmt: skip
+    return found

@@ -1,0 +1,264 @@
+"""Compare an account's open leases with what really runs, and bring the books up to it. Pure.
+
+`advance` runs twice: on a snapshot, to see whether anything but "still running" has to be written,
+and again under the account's lock, where its result is saved. What must happen outside the books
+(stop, remove, tell) comes back as effects and is done after the commit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from quota.allowances import next_allowance, settle
+from quota.amount import GpuTime
+from quota.clock import ms_between
+from quota.exhaustion import exhausts_at
+from quota.lab import Lab, Section
+from quota.leases import END_TEXTS, Lease, activated, ended, stopping
+from quota.ledger import Account
+from quota.observed import Observed
+from quota.posting import post_use, roll_hold, set_hold
+from quota.wording import stopped_text, warning_text
+
+# The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
+STOP_WITHIN = timedelta(seconds=50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrder:
+    """A session that has to go: through the hub, else at the runtime."""
+
+    lease_id: UUID
+    ref: str
+    account: str
+    server_name: str
+    reason: str
+    paid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something to tell the scholar."""
+
+    account_id: int
+    lease_id: UUID
+    kind: Literal["warning", "stopped"]
+    text: str
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class Advance:
+    """The leases as they are now, and what has to be done outside the books."""
+
+    leases: list[Lease]
+    stops: list[StopOrder] = field(default_factory=list)
+    removals: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One observation of the runtime: begun at `at`, keyed by lease."""
+
+    at: datetime
+    by_lease: Mapping[UUID, Observed]
+
+
+def advance(
+    account: Account,
+    leases: list[Lease],
+    seen: Seen,
+    *,
+    lab: Lab,
+    section: Section | None,
+    now: datetime,
+) -> Advance:
+    """Bring one account and its open leases up to an observation."""
+    result = Advance(leases=[])
+    looked = [_look(lease, seen.by_lease.get(lease.id), seen) for lease in leases]
+    priced = [_reprice(account, lease, lab, now=now) for lease in looked]
+    settled = settle(account, priced, lab=lab, section=section, now=now)
+    finished = [_finish(account, lease, seen, result, now=now) for lease in settled]
+    rolled = _roll(account, finished, lab, now=now)
+    next_week = next_allowance(lab, section, now)
+    result.ends_at = exhausts_at(account.lots, account.debt, rolled, now=now, next_week=next_week)
+    result.leases = [
+        _warn_or_stop(account, lease, result, lab=lab, section=section, now=now)
+        for lease in rolled
+    ]
+    result.stops = [
+        _order(account, lease)
+        for lease in result.leases
+        if lease.state == "stopping" and lease.ref
+    ]
+    return result
+
+
+def deadline_of(ends_at: datetime | None, lab: Lab, now: datetime) -> datetime:
+    """Return when the watchdog stops a session if nobody has told it otherwise by then."""
+    horizon = now + timedelta(seconds=lab.policy.outage_horizon_s)
+    return min(ends_at or horizon, horizon) + STOP_WITHIN
+
+
+# -- one lease against one observation -----------------------------------------------------
+
+
+def _look(lease: Lease, one: Observed | None, seen: Seen) -> Lease:
+    """Take over what the runtime shows of a lease that is starting or running."""
+    if one is None or one.started_at is None:
+        return lease
+    if lease.started_at is None and lease.state in ("held", "stopping"):
+        lease = activated(lease, ref=one.ref, started_at=one.started_at, seen_at=one.started_at)
+    if lease.observed_until is None:
+        return lease
+    until = one.finished_at if one.finished_at is not None else seen.at
+    return replace(lease, ref=one.ref, observed_until=max(lease.observed_until, until))
+
+
+def _reprice(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:
+    """Let a changed weight count from now on: what was used before is posted at the old one."""
+    flavor = lab.flavors.get(lease.flavor)
+    if flavor is None or flavor.weight_mgpu == lease.weight_mgpu or not lease.is_open:
+        return lease
+    posted = post_use(account, lease, lease.observed_until or now, at=now)
+    return replace(posted, weight_mgpu=flavor.weight_mgpu)
+
+
+def _finish(
+    account: Account, lease: Lease, seen: Seen, result: Advance, *, now: datetime
+) -> Lease:
+    """End what is over: left lines, holds without a container, sessions seen gone."""
+    one = seen.by_lease.get(lease.id)
+    reason = _over_because(lease, one, seen)
+    if reason is None:
+        return lease
+    if one is not None and one.finished_at is not None and lease.is_running:
+        until = one.finished_at
+    else:
+        until = lease.observed_until or now
+    lease = post_use(account, lease, until, at=now)
+    account.void(lease.id, lease.hold, at=now)
+    lease = ended(replace(lease, hold=GpuTime.ZERO), reason=reason, at=until)
+    if one is not None:
+        result.removals.append(one.ref)
+    return lease
+
+
+def _over_because(lease: Lease, one: Observed | None, seen: Seen) -> str | None:
+    if lease.state in ("waiting", "held"):
+        return None
+    if lease.started_at is None:
+        # Asked to stop before anything started. An observation begun before the request may have
+        # missed a container that was being made.
+        asked_at = lease.stop_asked_at or seen.at
+        is_gone = (one is None or one.started_at is None) and seen.at > asked_at
+        return lease.stop_reason if is_gone else None
+    if one is None or one.finished_at is not None:
+        return lease.stop_reason or "server_gone"
+    return None
+
+
+def time_out(lease: Lease, lab: Lab, *, now: datetime) -> Lease:
+    """Pass on what nobody takes up: places in the line, kept offers, holds that never started."""
+    policy = lab.policy
+    if lease.state == "waiting":
+        if _older(lease.offered_at, policy.offer_s, now):
+            return ended(lease, reason="not_there", at=now)
+        if _older(lease.asked_at, policy.waiter_timeout_s, now) and lease.offered_at is None:
+            return ended(lease, reason="left_line", at=now)
+    if lease.state == "held" and _older(lease.held_at, policy.spawn_timeout_s, now):
+        return stopping(lease, reason="never_started", at=now)
+    return lease
+
+
+def _older(at: datetime | None, seconds: int, now: datetime) -> bool:
+    return at is not None and now - at >= timedelta(seconds=seconds)
+
+
+# -- holds ----------------------------------------------------------------------------------
+
+
+def _roll(account: Account, leases: list[Lease], lab: Lab, *, now: datetime) -> list[Lease]:
+    """Post and set aside again where a hold is nearly used, or where less is left than is held."""
+    rolled = [_roll_one(account, lease, lab, now=now) for lease in leases]
+    return [_trim_one(account, lease, now=now) for lease in rolled]
+
+
+def _roll_one(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:
+    if lease.state != "active" or lease.weight_mgpu == 0 or lease.observed_until is None:
+        return lease
+    soon = GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)
+    left = lease.hold - lease.unposted(now)
+    if left >= soon or account.available(now) <= GpuTime.ZERO:
+        return lease
+    posted = post_use(account, lease, lease.observed_until, at=now)
+    return roll_hold(account, posted, lab.policy.hold_step_s * 1000, at=now)
+
+
+def _trim_one(account: Account, lease: Lease, *, now: datetime) -> Lease:
+    """After a cut of the allowance holds may exceed what is left: give the excess back."""
+    excess = -account.available(now)
+    if excess <= GpuTime.ZERO or not lease.hold or not lease.is_open:
+        return lease
+    used = min(lease.unposted(now), lease.hold)
+    return set_hold(account, lease, max(used, lease.hold - excess), at=now)
+
+
+# -- warnings and the end ---------------------------------------------------------------------
+
+
+def _warn_or_stop(
+    account: Account, lease: Lease, result: Advance, *, lab: Lab, section: Section | None,
+    now: datetime,
+) -> Lease:  # fmt: skip
+    lease = time_out(lease, lab, now=now)
+    if lease.state != "active" or lease.weight_mgpu == 0:
+        return lease
+    if result.ends_at is None:
+        return replace(lease, warned_min=None)
+    if result.ends_at <= now:
+        text = stopped_text(lease, next_allowance(lab, section, now), section)
+        result.notices.append(_notice(account, lease, "stopped", text, now))
+        lease = replace(lease, paid_until=result.ends_at)
+        return stopping(lease, reason="exhausted", at=now)
+    return _warn(account, lease, result, lab, now=now)
+
+
+def _warn(account: Account, lease: Lease, result: Advance, lab: Lab, *, now: datetime) -> Lease:
+    assert result.ends_at is not None
+    left_ms = ms_between(now, result.ends_at)
+    due = [minutes for minutes in lab.policy.warn_before_min if left_ms <= minutes * 60_000]
+    level = min(due, default=None)
+    if level is None or (lease.warned_min is not None and level >= lease.warned_min):
+        # More time was given: the warnings above the new rest may come again.
+        return lease if due or lease.warned_min is None else replace(lease, warned_min=None)
+    text = warning_text(left_ms)
+    result.notices.append(_notice(account, lease, "warning", text, now))
+    return replace(lease, warned_min=level)
+
+
+def _notice(
+    account: Account, lease: Lease, kind: Literal["warning", "stopped"], text: str, at: datetime
+) -> Notice:
+    return Notice(account_id=account.id, lease_id=lease.id, kind=kind, text=text, at=at)
+
+
+def _order(account: Account, lease: Lease) -> StopOrder:
+    assert lease.ref is not None
+    return StopOrder(
+        lease_id=lease.id,
+        ref=lease.ref,
+        account=account.name,
+        server_name=lease.server_name,
+        reason=lease.stop_reason or "",
+        paid_until=lease.paid_until,
+    )
+
+
+def end_text(reason: str | None) -> str | None:
+    """Say in a plain sentence why a session ended."""
+    return None if reason is None else END_TEXTS.get(reason, "The session has ended.")

@@ -1,0 +1,283 @@
+"""Asking for a lease and giving it up: the use cases on the way into a session.
+
+Each runs in one transaction that locks the account first. `Books` in `quota.service` opens it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from quota.admission import Admit, Funds, Refuse, Wait, ask_of, decide
+from quota.allowances import current_week, next_allowance, settle
+from quota.amount import GpuTime
+from quota.errors import LeaseConflict, NoSuchFlavor, NoSuchImage, NoSuchLease, Refusal
+from quota.lab import Flavor, Lab, Section
+from quota.leases import Lease, LeaseRequest, ended, stopping
+from quota.ledger import Account
+from quota.placement import GpuUse
+from quota.store import reads, writes
+from quota.waiting import Place, Room, Waiter, place_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The answer to a request: the lease, its place if it waits, and why; or a refusal."""
+
+    lease: Lease
+    refusal: Refusal | None = None
+    place: Place | None = None
+    wait_reason: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """An account under lock with all that a decision about it needs."""
+
+    tx: Connection
+    lab: Lab
+    section: Section | None
+    account: Account
+    leases: list[Lease]
+    now: datetime
+
+    def save(self) -> None:
+        """Write the account."""
+        writes.save_account(self.tx, self.account)
+
+
+def open_desk(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime) -> Desk:
+    """Lock a scholar's account (made on first use) and bring it up to now."""
+    row = reads.account_row(tx, hub_id, name, lock=True)
+    if row is None:
+        writes.create_account(tx, hub_id, name)
+        row = reads.account_row(tx, hub_id, name, lock=True)
+    assert row is not None, "just made"
+    account = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
+    before = reads.open_leases(tx, account.id)
+    section = lab.section_of(name)
+    after = settle(account, before, lab=lab, section=section, now=now)
+    for old, new in zip(before, after, strict=True):
+        writes.update_lease(tx, old, new)
+    return Desk(tx=tx, lab=lab, section=section, account=account, leases=after, now=now)
+
+
+def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) -> Asked:
+    """Decide a request, or tell what became of it: repeating it changes nothing else.
+
+    Raises:
+        LeaseConflict: the id was used for something else.
+        NoSuchFlavor, NoSuchImage: the lab has nothing of this name.
+
+    """
+    existing = reads.lease_by_id(desk.tx, lease_id)
+    if existing is not None:
+        _check_same(desk, existing, wanted)
+        if existing.state != "waiting":
+            desk.save()
+            return Asked(lease=existing)
+    flavor = _flavor(desk.lab, wanted)
+    lease = existing or _new_lease(desk, lease_id, wanted, flavor)
+    rival = _rival(desk, lease)
+    if rival is not None and existing is None:
+        return _wait_for_end_of(desk, rival, lease)
+    return _decide(desk, lease, flavor, is_new=existing is None, present=present)
+
+
+def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
+    """Note that a lease has to end. What runs is ended by the worker, which sees the runtime.
+
+    Raises:
+        NoSuchLease: the account has no such lease.
+
+    """
+    lease = reads.lease_by_id(desk.tx, lease_id)
+    if lease is None or lease.account_id != desk.account.id:
+        raise NoSuchLease("There is no such lease.")
+    after = _stopped(lease, reason, desk.now)
+    writes.update_lease(desk.tx, lease, after)
+    desk.save()
+    return after
+
+
+def funds_of(desk: Desk) -> Funds:
+    """Sum up what the account can pay with."""
+    return funds(desk.account, desk.leases, lab=desk.lab, section=desk.section, now=desk.now)
+
+
+def funds(
+    account: Account, leases: list[Lease], *, lab: Lab, section: Section | None, now: datetime
+) -> Funds:
+    """Sum up what an account can pay with; use beyond a hold counts before it is posted."""
+    beyond = GpuTime.total(max(lease.unposted(now) - lease.hold, GpuTime.ZERO) for lease in leases)
+    return Funds(
+        available=account.available(now) - beyond,
+        on_roster=section is not None,
+        week=current_week(lab, section, now),
+        next_week=next_allowance(lab, section, now),
+        debt=account.debt,
+        open_gpu_sessions=sum(1 for lease in leases if lease.share_mgpu > 0),
+    )
+
+
+def room_of(lab: Lab, gpus: tuple[GpuUse, ...]) -> Room:
+    """Put the GPUs together with the lab's rule of placing."""
+    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement)
+
+
+def the_line(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> list[Waiter]:
+    """Read who waits and has asked lately."""
+    silent = timedelta(seconds=lab.policy.waiter_timeout_s)
+    return reads.waiters(tx, hub_id, asked_since=now - silent)
+
+
+# -- inside a request ---------------------------------------------------------------------------
+
+
+def _check_same(desk: Desk, lease: Lease, wanted: LeaseRequest) -> None:
+    same = (
+        lease.account_id == desk.account.id
+        and lease.server_name == wanted.server_name
+        and lease.flavor == wanted.flavor
+        and lease.image == wanted.image
+    )
+    if not same:
+        raise LeaseConflict("This lease id was used before for another request. Use a new one.")
+
+
+def _flavor(lab: Lab, wanted: LeaseRequest) -> Flavor:
+    flavor = lab.flavors.get(wanted.flavor)
+    if flavor is None:
+        names = ", ".join(sorted(lab.flavors))
+        raise NoSuchFlavor(f"This lab has no such flavor. It has: {names}.")
+    if wanted.image not in lab.images:
+        names = ", ".join(sorted(lab.images))
+        raise NoSuchImage(f"This lab has no such image. It has: {names}.")
+    return flavor
+
+
+def _new_lease(desk: Desk, lease_id: UUID, wanted: LeaseRequest, flavor: Flavor) -> Lease:
+    return Lease(
+        id=lease_id,
+        account_id=desk.account.id,
+        server_name=wanted.server_name,
+        flavor=flavor.name,
+        image=wanted.image,
+        state="waiting",
+        weight_mgpu=flavor.weight_mgpu,
+        share_mgpu=flavor.share_mgpu,
+        memory_mib=flavor.memory_mib,
+        requested_at=desk.now,
+        asked_at=desk.now,
+    )
+
+
+def _rival(desk: Desk, lease: Lease) -> Lease | None:
+    """Find the open lease of the same server under another id: there may be one, no more."""
+    for other in desk.leases:
+        if other.server_name == lease.server_name and other.id != lease.id:
+            return other
+    return None
+
+
+def _wait_for_end_of(desk: Desk, rival: Lease, lease: Lease) -> Asked:
+    """A hub that starts a server again has lost the one before: end that, then go on.
+
+    The new request is not written while the old lease is open, so that the law of one open lease
+    per server holds; the hub asks again in two seconds.
+    """
+    after = _stopped(rival, "server_gone", desk.now)
+    writes.update_lease(desk.tx, rival, after)
+    desk.save()
+    return Asked(lease=lease, wait_reason="previous_ending")
+
+
+def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
+    if lease.state == "waiting":
+        return ended(lease, reason=reason if reason != "person" else "left_line", at=now)
+    if lease.state in ("held", "active"):
+        return stopping(lease, reason=reason, at=now)
+    return lease
+
+
+def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: bool) -> Asked:
+    tx, lab, hub_id = desk.tx, desk.lab, desk.account.hub_id
+    gpus = reads.gpu_uses(tx, hub_id) if flavor.is_gpu else ()
+    place = _place(desk, lease, gpus)
+    mine = [one for one in desk.leases if one.id != lease.id]
+    decision = decide(
+        flavor,
+        funds(desk.account, mine, lab=lab, section=desk.section, now=desk.now),
+        gpus,
+        place,
+        present=present,
+        starting=reads.count_starting(tx, hub_id) if flavor.is_gpu else 0,
+        policy=lab.policy,
+    )
+    match decision:
+        case Refuse(refusal=refusal):
+            over = ended(lease, reason="refused", at=desk.now)
+            if not is_new:
+                writes.update_lease(tx, lease, over)
+                desk.save()
+            return Asked(lease=over, refusal=refusal)
+        case Wait(reason=reason, offer=offer):
+            return _wait(desk, lease, place, reason, offer, is_new=is_new)
+        case Admit(slot=slot, hold=hold):
+            return _admit(desk, lease, place, slot, hold, is_new=is_new)
+
+
+def _place(desk: Desk, lease: Lease, gpus: tuple[GpuUse, ...]) -> Place:
+    if lease.gpu_uuid is not None:
+        # An offer that is taken up: the slot is kept already.
+        kept = next((gpu for gpu in gpus if gpu.uuid == lease.gpu_uuid), None)
+        return Place(position=1, of=1, slot=kept)
+    if not gpus:
+        return Place(position=1, of=1, slot=None)
+    line = the_line(desk.tx, desk.lab, desk.account.hub_id, desk.now)
+    line = [waiter for waiter in line if waiter.lease_id != lease.id]
+    return place_of(reads.waiter_of(lease), line, room_of(desk.lab, gpus), now=desk.now)
+
+
+def _wait(
+    desk: Desk, lease: Lease, place: Place, reason: str, offer: GpuUse | None, *, is_new: bool
+) -> Asked:
+    after = replace(lease, asked_at=desk.now)
+    if offer is not None and lease.gpu_uuid is None and _take(desk, lease, offer):
+        after = replace(after, gpu_uuid=offer.uuid, offered_at=desk.now)
+    _write(desk, lease, after, is_new=is_new)
+    return Asked(lease=after, place=place, wait_reason=reason)
+
+
+def _admit(
+    desk: Desk, lease: Lease, place: Place, slot: GpuUse | None, hold: GpuTime, *, is_new: bool
+) -> Asked:
+    if slot is not None and lease.gpu_uuid is None and not _take(desk, lease, slot):
+        # Somebody was faster between our look and our grip; the next question finds another.
+        lost = replace(place, slot=None)
+        return _wait(desk, lease, lost, "all_taken", None, is_new=is_new)
+    desk.account.pend(lease.id, hold, at=desk.now)
+    after = replace(
+        lease,
+        state="held",
+        hold=hold,
+        gpu_uuid=slot.uuid if slot else None,
+        asked_at=desk.now,
+        held_at=desk.now,
+    )
+    _write(desk, lease, after, is_new=is_new)
+    return Asked(lease=after)
+
+
+def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:
+    ask = ask_of(desk.lab.flavors[lease.flavor])
+    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=desk.lab.gpus.max_sharers)
+
+
+def _write(desk: Desk, before: Lease, after: Lease, *, is_new: bool) -> None:
+    if is_new:
+        writes.insert_lease(desk.tx, after)
+    else:
+        writes.update_lease(desk.tx, before, after)
+    desk.save()

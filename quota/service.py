@@ -1,0 +1,209 @@
+"""The use cases of the books: the only opener of transactions.
+
+Used by service, worker and command line.
+
+One transaction each, the account's lock first, no network inside.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from quota import answers, requests
+from quota.amount import GpuTime
+from quota.clock import Clock
+from quota.errors import BadAmount, GrantConflict, NoSuchAccount, NoSuchLease
+from quota.invariants import Violation, check_books
+from quota.lab import Lab
+from quota.leases import LeaseRequest
+from quota.ledger import Lot
+from quota.observed import Observed
+from quota.placement import GpuUse
+from quota.store import reads, writes
+from quota.store.engine import ping, reading, transaction
+from quota.tick import TickInput, TickResult, tick
+from quota.views import AccountView, GrantView, LeaseView, LoadView, SpawnView
+
+# A grant without an end is good for this long when no week is running to end with.
+_GRANT_LASTS = timedelta(days=7)
+
+
+class Books:
+    """The books of one hub.
+
+    `lab` may be replaced at any time (`books.lab = new`): the next use case follows the new
+    policy.
+    """
+
+    def __init__(self, engine: Engine, lab: Lab, clock: Clock, *, hub_id: str = "main") -> None:
+        self.engine = engine
+        self.lab = lab
+        self.clock = clock
+        self.hub_id = hub_id
+
+    # -- leases ----------------------------------------------------------------------------
+
+    def request_lease(
+        self, lease_id: UUID, wanted: LeaseRequest, *, present: bool = True
+    ) -> LeaseView:
+        """Ask for a session, or what became of it; safe to repeat.
+
+        Raises:
+            Refusal: with a code, a sentence and, where known, when it will work.
+            BooksUnavailable: when the database does not answer.
+
+        """
+        now = self.clock.now()
+        with transaction(self.engine) as tx:
+            desk = requests.open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now)
+            asked = requests.request(desk, lease_id, wanted, present=present)
+            view = answers.lease_view(tx, self.lab, desk.account, asked, now=now)
+        # Outside, so that what was brought up to date on the way stays written.
+        if asked.refusal is not None:
+            raise asked.refusal
+        return view
+
+    def stop_lease(self, lease_id: UUID, reason: str) -> LeaseView:
+        """Ask for the end of a lease; safe to repeat.
+
+        Raises:
+            NoSuchLease: nobody has it.
+
+        """
+        now = self.clock.now()
+        with transaction(self.engine) as tx:
+            desk = requests.open_desk(tx, self.lab, *self._holder(tx, lease_id), now=now)
+            lease = requests.stop(desk, lease_id, reason)
+            asked = requests.Asked(lease=lease)
+            return answers.lease_view(tx, self.lab, desk.account, asked, now=now)
+
+    def lease(self, lease_id: UUID) -> LeaseView:
+        """Tell the state of a lease.
+
+        Raises:
+            NoSuchLease: nobody has it.
+
+        """
+        with reading(self.engine) as tx:
+            lease = reads.lease_by_id(tx, lease_id)
+            if lease is None:
+                raise NoSuchLease("There is no such lease.")
+            row = reads.account_rows(tx, [lease.account_id])[0]
+            account = reads.account_of(row, [])
+            asked = requests.Asked(lease=lease)
+            return answers.lease_view(tx, self.lab, account, asked, now=self.clock.now())
+
+    # -- what people look at -----------------------------------------------------------------
+
+    def account(self, name: str) -> AccountView:
+        """Tell a person's balance, sessions, charges and notices; nothing is written.
+
+        Raises:
+            NoSuchAccount: neither the lab nor the books know the person.
+
+        """
+        now = self.clock.now()
+        with reading(self.engine) as tx:
+            return answers.account_view(tx, self.lab, self.hub_id, name, now=now)
+
+    def spawn_options(self, name: str) -> SpawnView:
+        """Tell what a person could start now, and why not what they cannot."""
+        now = self.clock.now()
+        with reading(self.engine) as tx:
+            return answers.spawn_view(tx, self.lab, self.hub_id, name, now=now)
+
+    def load(self) -> LoadView:
+        """Tell what the metrics show."""
+        now = self.clock.now()
+        with reading(self.engine) as tx:
+            return answers.load_view(tx, self.lab, self.hub_id, now=now)
+
+    # -- giving ------------------------------------------------------------------------------
+
+    def grant(
+        self, grant_id: UUID, name: str, amount: GpuTime, *, author: str, reason: str,
+        until: datetime | None = None,
+    ) -> GrantView:  # fmt: skip
+        """Give extra GPU time, until the end of the week if no end is named; safe to repeat.
+
+        Raises:
+            GrantConflict: the id was used for another grant.
+            BadAmount: nothing, less than nothing, or an end that is not after now.
+
+        """
+        now = self.clock.now()
+        if self.lab.section_of(name) is None and not self._is_known(name):
+            raise NoSuchAccount(f"The lab knows nobody called {name!r}.")
+        if amount <= GpuTime.ZERO:
+            raise BadAmount("A grant has to be more than 0 GPU-hours.")
+        if not reason.strip():
+            raise BadAmount("A grant needs a reason; the scholar will see it.")
+        with transaction(self.engine) as tx:
+            desk = requests.open_desk(tx, self.lab, self.hub_id, name, now=now)
+            earlier = reads.lot_by_id(tx, grant_id)
+            if earlier is not None:
+                same = (earlier["account_id"], earlier["amount"], earlier["reason"]) == (
+                    desk.account.id, amount, reason)  # fmt: skip
+                if not same or (until is not None and until != earlier["ends_at"]):
+                    raise GrantConflict("This grant id was used before for another grant.")
+                return answers.grant_view(earlier, self.hub_id, name)
+            ends_at = until or self._grant_end(desk, now)
+            if ends_at <= now:
+                raise BadAmount("The end of a grant has to be in the future.")
+            lot = Lot(id=grant_id, source="grant", amount=amount, remaining=GpuTime.ZERO,
+                      starts_at=now, ends_at=ends_at, author=author, reason=reason)  # fmt: skip
+            desk.account.give(lot, at=now)
+            desk.save()
+            row = reads.lot_by_id(tx, grant_id)
+            assert row is not None, "just written"
+            return answers.grant_view(row, self.hub_id, name)
+
+    # -- the worker ---------------------------------------------------------------------------
+
+    def set_inventory(self, devices: Iterable[GpuUse]) -> None:
+        """Note which GPUs there are; what is on them is not touched."""
+        with transaction(self.engine) as tx:
+            writes.save_inventory(tx, self.hub_id, devices)
+
+    def tick(self, observed: Iterable[Observed], *, seen_at: datetime) -> TickResult:
+        """Bring the books up to an observation of the runtime, begun at `seen_at`."""
+        given = TickInput(observed=tuple(observed), seen_at=seen_at, now=self.clock.now())
+        return tick(self.engine, self.lab, self.hub_id, given)
+
+    def checkpoint(self) -> tuple[int, str]:
+        """Hash all account heads into one; the number and hash go to metric and log."""
+        with transaction(self.engine) as tx:
+            return writes.write_checkpoint(tx, self.clock.now())
+
+    def check(self) -> list[Violation]:
+        """Check the laws of the books; an empty list is right."""
+        with reading(self.engine) as tx:
+            return check_books(tx)
+
+    def ping(self) -> None:
+        """Ask whether the database answers.
+
+        Raises:
+            BooksUnavailable: when it does not.
+
+        """
+        ping(self.engine)
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _holder(self, tx: Connection, lease_id: UUID) -> tuple[str, str]:
+        lease = reads.lease_by_id(tx, lease_id)
+        if lease is None:
+            raise NoSuchLease("There is no such lease.")
+        row = reads.account_rows(tx, [lease.account_id])[0]
+        return row["hub_id"], row["name"]
+
+    def _is_known(self, name: str) -> bool:
+        with reading(self.engine) as tx:
+            return reads.account_row(tx, self.hub_id, name) is not None
+
+    def _grant_end(self, desk: requests.Desk, now: datetime) -> datetime:
+        week = requests.funds_of(desk).week
+        return week.ends_at if week is not None else now + _GRANT_LASTS

@@ -1,0 +1,1 @@
+"""Tables, reads, writes and transactions of the books, on SQLite and PostgreSQL."""

@@ -1,0 +1,115 @@
+"""Opening the database of the books, and the only way to a transaction.
+
+SQLite: journal mode WAL only on versions without the WAL-reset fault (lost commits when several
+connections write; https://sqlite.org/wal.html#walresetbug), otherwise DELETE; always synchronous
+FULL and BEGIN IMMEDIATE, so that a writer holds the lock before it reads. PostgreSQL: READ
+COMMITTED with row locks taken by the readers in `quota.store.reads`.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from quota.errors import BooksUnavailable
+
+BUSY_TIMEOUT_MS = 5000
+_READ = "gpulab_read_only"
+
+
+def open_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """Open the books at a SQLAlchemy URL (`sqlite:///...` or `postgresql+psycopg://...`)."""
+    kind = make_url(url).get_backend_name()
+    if kind == "sqlite":
+        engine = create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # A time-out in the database itself, since a frozen one must not freeze the service with it.
+    options = f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=30000"
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_MS / 1000,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"options": options, "connect_timeout": 5},
+    )
+
+
+def journal_mode(version: tuple[int, int, int]) -> str:
+    """Choose the journal by SQLite's version: WAL where its reset fault is mended."""
+    is_mended = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0)
+    is_mended = is_mended or (3, 44, 6) <= version < (3, 45, 0)
+    return "WAL" if is_mended or version < (3, 7, 0) else "DELETE"
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a writing transaction; it commits at the end and rolls back on any exception.
+
+    Raises:
+        BooksUnavailable: when the database is locked, full or gone.
+
+    """
+    with _translated(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that only reads; it takes no writer's lock."""
+    with _translated(), engine.connect().execution_options(**{_READ: True}) as connection:
+        yield connection
+        connection.rollback()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise BooksUnavailable(str(error.orig)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise BooksUnavailable(str(error.orig)) from error
+        raise
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transactions are off: BEGIN is ours, below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_reading = connection.get_execution_options().get(_READ, False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def ping(engine: Engine) -> None:
+    """Ask the database for anything at all.
+
+    Raises:
+        BooksUnavailable: when it does not answer.
+
+    """
+    with reading(engine) as connection:
+        connection.execute(text("SELECT 1"))

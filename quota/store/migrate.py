@@ -1,0 +1,54 @@
+"""Bringing a database to the tables of this version.
+
+Never done by a starting service by itself.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from quota.store.engine import reading, transaction
+from quota.store.tables import metadata
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate forward, whole or not at all."""
+    with transaction(engine) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate back, whole or not at all; `base` removes every table."""
+    with transaction(engine) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+def is_current(engine: Engine) -> bool:
+    """Tell whether the database is at the version that this code expects."""
+    wanted = set(ScriptDirectory.from_config(_config()).get_heads())
+    with reading(engine) as connection:
+        return set(MigrationContext.configure(connection).get_current_heads()) == wanted
+
+
+def differences(engine: Engine) -> list[object]:
+    """List where the migrated tables differ from the tables in the code; empty is right."""
+    with reading(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    return config

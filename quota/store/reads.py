@@ -1,0 +1,200 @@
+"""Reading the books. Whoever is going to write takes the account's lock with the first read."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, Select, func, select
+
+from quota.amount import GpuTime
+from quota.leases import Lease
+from quota.ledger import Account, Lot
+from quota.placement import Ask, GpuUse
+from quota.store.tables import accounts, counters, entries, gpus, leases, lots, notices
+from quota.waiting import Waiter
+
+_LEASE_FIELDS = tuple(Lease.__slots__)
+_LOT_FIELDS = tuple(Lot.__slots__)
+_GPU_FIELDS = tuple(GpuUse.__slots__)
+
+
+def account_row(
+    tx: Connection, hub_id: str, name: str, *, lock: bool = False
+) -> RowMapping | None:
+    """Find a scholar's account row; with `lock` nobody else can change it until the commit."""
+    query = select(accounts).where(
+        accounts.c.hub_id == hub_id, accounts.c.kind == "scholar", accounts.c.name == name
+    )
+    return tx.execute(_locked(query, lock=lock)).mappings().one_or_none()
+
+
+def account_rows(tx: Connection, ids: Iterable[int], *, lock: bool = False) -> list[RowMapping]:
+    """Read accounts by id, in id order, so that two lockers never wait for each other."""
+    query = select(accounts).where(accounts.c.id.in_(list(ids))).order_by(accounts.c.id)
+    return list(tx.execute(_locked(query, lock=lock)).mappings())
+
+
+def account_of(row: RowMapping, open_lots: list[Lot]) -> Account:
+    """Put an account together from its row and its open lots."""
+    return Account(
+        id=row["id"],
+        hub_id=row["hub_id"],
+        kind=row["kind"],
+        name=row["name"],
+        posted=row["posted"],
+        held=row["held"],
+        debt=row["debt"],
+        seq=row["seq"],
+        head=row["head"],
+        allowance_from=row["allowance_from"],
+        lots=open_lots,
+    )
+
+
+def open_lots(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lot]]:
+    """Read the lots that can still be drawn from, by account."""
+    found: dict[int, list[Lot]] = {account_id: [] for account_id in account_ids}
+    query = select(lots).where(lots.c.account_id.in_(list(found)), lots.c.closed_at.is_(None))
+    for row in tx.execute(query).mappings():
+        found[row["account_id"]].append(_lot(row))
+    return found
+
+
+def lots_since(tx: Connection, account_id: int, since: datetime) -> list[Lot]:
+    """Read an account's lots that end after an instant, used up or not."""
+    query = select(lots).where(lots.c.account_id == account_id, lots.c.ends_at > since)
+    return [_lot(row) for row in tx.execute(query.order_by(lots.c.ends_at)).mappings()]
+
+
+def lot_by_id(tx: Connection, lot_id: UUID) -> RowMapping | None:
+    """Find one lot."""
+    return tx.execute(select(lots).where(lots.c.id == lot_id)).mappings().one_or_none()
+
+
+def lease_by_id(tx: Connection, lease_id: UUID) -> Lease | None:
+    """Find one lease, open or ended."""
+    row = tx.execute(select(leases).where(leases.c.id == lease_id)).mappings().one_or_none()
+    return None if row is None else _lease(row)
+
+
+def leases_by_id(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lease]:
+    """Find leases, open or ended."""
+    query = select(leases).where(leases.c.id.in_(list(ids)))
+    return {row["id"]: _lease(row) for row in tx.execute(query).mappings()}
+
+
+def open_leases(tx: Connection, account_id: int) -> list[Lease]:
+    """Read an account's leases that have not ended."""
+    query = select(leases).where(leases.c.account_id == account_id, leases.c.state != "ended")
+    return [_lease(row) for row in tx.execute(query.order_by(leases.c.requested_at)).mappings()]
+
+
+def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:
+    """Read every open lease of a hub, by account."""
+    query = (
+        select(leases)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(accounts.c.hub_id == hub_id, leases.c.state != "ended")
+        .order_by(leases.c.account_id, leases.c.requested_at)
+    )
+    found: dict[int, list[Lease]] = {}
+    for row in tx.execute(query).mappings():
+        found.setdefault(row["account_id"], []).append(_lease(row))
+    return found
+
+
+def gpu_uses(tx: Connection, hub_id: str) -> tuple[GpuUse, ...]:
+    """Read the GPUs and what is taken of them."""
+    query = select(gpus).where(gpus.c.hub_id == hub_id).order_by(gpus.c.uuid)
+    return tuple(
+        GpuUse(**{name: row[name] for name in _GPU_FIELDS}) for row in tx.execute(query).mappings()
+    )
+
+
+def waiters(tx: Connection, hub_id: str, *, asked_since: datetime) -> list[Waiter]:
+    """Read the line: who has no slot yet and has asked lately."""
+    query = (
+        select(leases)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(
+            accounts.c.hub_id == hub_id,
+            leases.c.state == "waiting",
+            leases.c.gpu_uuid.is_(None),
+            leases.c.asked_at > asked_since,
+        )
+    )
+    return [waiter_of(_lease(row)) for row in tx.execute(query).mappings()]
+
+
+def waiter_of(lease: Lease) -> Waiter:
+    """Turn a waiting lease into its place in the line."""
+    return Waiter(
+        lease_id=lease.id,
+        ask=Ask(lease.share_mgpu, lease.memory_mib),
+        requested_at=lease.requested_at,
+    )
+
+
+def count_starting(tx: Connection, hub_id: str) -> int:
+    """Count GPU sessions that are admitted and not yet running."""
+    query = (
+        select(func.count())
+        .select_from(leases.join(accounts, accounts.c.id == leases.c.account_id))
+        .where(
+            accounts.c.hub_id == hub_id, leases.c.state == "held", leases.c.gpu_uuid.is_not(None)
+        )
+    )
+    return tx.execute(query).scalar_one()
+
+
+def charges(tx: Connection, account_id: int, *, newest: int) -> list[RowMapping]:
+    """Read the newest charges; what several lots paid of one interval comes as one line."""
+    query = (
+        select(
+            entries.c.lease_id,
+            entries.c.from_at,
+            entries.c.until_at,
+            func.sum(entries.c.posted, type_=entries.c.posted.type).label("posted"),
+        )
+        .where(entries.c.account_id == account_id, entries.c.kind == "charge")
+        .group_by(entries.c.lease_id, entries.c.from_at, entries.c.until_at)
+        .order_by(entries.c.from_at.desc())
+        .limit(newest)
+    )
+    return list(tx.execute(query).mappings())
+
+
+def charged_by_lease(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, GpuTime]:
+    """Sum what was posted for leases."""
+    total = func.sum(entries.c.posted, type_=entries.c.posted.type)
+    query = select(entries.c.lease_id, total).where(
+        entries.c.lease_id.in_(list(ids)), entries.c.kind == "charge"
+    )
+    return {row[0]: -row[1] for row in tx.execute(query.group_by(entries.c.lease_id))}
+
+
+def recent_notices(tx: Connection, account_id: int, *, newest: int) -> list[RowMapping]:
+    """Read what was told to an account last."""
+    query = select(notices).where(notices.c.account_id == account_id)
+    query = query.order_by(notices.c.at.desc(), notices.c.id).limit(newest)
+    return list(tx.execute(query).mappings())
+
+
+def all_counters(tx: Connection) -> dict[tuple[str, str], int]:
+    """Read the worker's totals."""
+    rows = tx.execute(select(counters)).mappings()
+    return {(row["name"], row["label"]): row["value"] for row in rows}
+
+
+def _locked(query: Select[Any], *, lock: bool) -> Select[Any]:
+    # SQLite ignores FOR UPDATE; there BEGIN IMMEDIATE has the lock already.
+    return query.with_for_update() if lock else query
+
+
+def _lease(row: RowMapping) -> Lease:
+    return Lease(**{name: row[name] for name in _LEASE_FIELDS})
+
+
+def _lot(row: RowMapping) -> Lot:
+    return Lot(**{name: row[name] for name in _LOT_FIELDS})

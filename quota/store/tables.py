@@ -1,0 +1,194 @@
+"""The tables of the books. Amounts and instants are integers; keys carry a hub id.
+
+`entries` is the ledger: it only grows, and each account's entries form a hash chain. What
+`accounts` and `lots` say of amounts is derived from it, materialized because a sum over a big
+ledger is slow; `quota.invariants` recomputes it. See docs/decisions/0001-books.md.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from quota.store.types import Amount, Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for INTEGER, PostgreSQL wants the wide kind.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("hub_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("posted", Amount, nullable=False),
+    Column("held", Amount, nullable=False),
+    Column("debt", Amount, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("head", LargeBinary(32), nullable=False),
+    Column("allowance_from", Instant),
+    UniqueConstraint("hub_id", "kind", "name"),
+    CheckConstraint("held >= 0", name="held_not_negative"),
+    CheckConstraint("debt >= 0", name="debt_not_negative"),
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("remaining", Amount, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("author", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("closed_at", Instant),
+    CheckConstraint("remaining >= 0", name="remaining_not_negative"),
+    CheckConstraint("ends_at > starts_at", name="lot_has_a_length"),
+    Index("ix_lots_account_id_ends_at", "account_id", "ends_at"),
+    Index(
+        "ix_lots_open",
+        "account_id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("transfer_id", Uuid, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("posted", Amount, nullable=False),
+    Column("held", Amount, nullable=False),
+    Column("lot_id", Uuid),
+    Column("lease_id", Uuid),
+    Column("from_at", Instant),
+    Column("until_at", Instant),
+    Column("author", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    UniqueConstraint("transfer_id", "part"),
+    Index("ix_entries_lease_id", "lease_id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("server_name", String(255), nullable=False),
+    Column("flavor", String(64), nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("weight_mgpu", Integer, nullable=False),
+    Column("share_mgpu", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("gpu_uuid", String(96)),
+    Column("hold", Amount, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("offered_at", Instant),
+    Column("held_at", Instant),
+    Column("ref", String(128)),
+    Column("started_at", Instant),
+    Column("observed_until", Instant),
+    Column("charged_until", Instant),
+    Column("ended_at", Instant),
+    Column("stop_reason", String(32)),
+    Column("stop_asked_at", Instant),
+    Column("end_reason", String(32)),
+    Column("paid_until", Instant),
+    Column("warned_min", Integer),
+    Index(
+        "uq_leases_open_server",
+        "account_id",
+        "server_name",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    Index(
+        "ix_leases_open_state",
+        "state",
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    CheckConstraint("hold >= 0", name="hold_not_negative"),
+)
+
+gpus = Table(
+    "gpus",
+    metadata,
+    Column("uuid", String(96), primary_key=True),
+    Column("hub_id", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("in_service", Boolean, nullable=False),
+    Column("used_mgpu", Integer, nullable=False),
+    Column("used_mib", Integer, nullable=False),
+    Column("sharers", Integer, nullable=False),
+    CheckConstraint("used_mgpu BETWEEN 0 AND 1000", name="share_fits"),
+    CheckConstraint("used_mib >= 0 AND sharers >= 0", name="use_not_negative"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("lease_id", Uuid),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_notices_account_id_at", "account_id", "at"),
+)
+
+# Totals that only the worker writes, so that a scrape never sums the ledger.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("number", _RowId, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)

@@ -1,0 +1,228 @@
+"""Writing the books: what a use case changed, in as few statements as it takes."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from quota.chain import GENESIS, heads_hash
+from quota.leases import Lease
+from quota.ledger import ZERO, Account, Entry, Lot
+from quota.placement import FULL_MGPU, Ask, GpuUse
+from quota.reconcile import Notice
+from quota.store.tables import (
+    accounts,
+    checkpoints,
+    counters,
+    entries,
+    gpus,
+    leases,
+    lots,
+    notices,
+)
+
+_ENTRY_FIELDS = tuple(Entry.__slots__)
+_LEASE_FIELDS = tuple(Lease.__slots__)
+_LOT_FIELDS = tuple(Lot.__slots__)
+
+# Compiled once: an admission is bound by Python, not by the disk.
+_UPDATE_ACCOUNT = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account_key"))
+    .values({name: bindparam(name) for name in
+             ("posted", "held", "debt", "seq", "head", "allowance_from")})
+)  # fmt: skip
+_UPDATE_LOT = (
+    update(lots)
+    .where(lots.c.id == bindparam("lot_key"))
+    .values({name: bindparam(name) for name in ("amount", "remaining", "closed_at")})
+)
+_UPDATE_LEASE = (
+    update(leases)
+    .where(leases.c.id == bindparam("lease_key"))
+    .values({name: bindparam(name) for name in _LEASE_FIELDS if name not in ("id", "account_id")})
+)
+_SEEN = (
+    update(leases)
+    .where(leases.c.id == bindparam("lease_key"), leases.c.state != "ended")
+    .values(observed_until=bindparam("until"))
+)
+
+
+def create_account(tx: Connection, hub_id: str, name: str) -> None:
+    """Make a scholar's account if it is not there; two makers at once make one."""
+    values = {
+        "hub_id": hub_id, "kind": "scholar", "name": name, "posted": ZERO, "held": ZERO,
+        "debt": ZERO, "seq": 0, "head": GENESIS,
+    }  # fmt: skip
+    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    tx.execute(make(accounts).values(values).on_conflict_do_nothing())
+
+
+def save_account(tx: Connection, account: Account) -> None:
+    """Write what was done to an account since it was loaded: entries, lots, the account's row."""
+    if not account.new_entries and not account.changed_lots and not account.new_lots:
+        return
+    new = {lot.id for lot in account.new_lots}
+    if account.new_lots:
+        tx.execute(insert(lots), [_lot_row(account, lot) for lot in account.new_lots])
+    changed = [lot for lot in account.changed_lots.values() if lot.id not in new]
+    if changed:
+        tx.execute(_UPDATE_LOT, [
+            {"lot_key": lot.id, "amount": lot.amount, "remaining": lot.remaining,
+             "closed_at": lot.closed_at} for lot in changed
+        ])  # fmt: skip
+    if account.new_entries:
+        tx.execute(insert(entries), [_entry_row(account, one) for one in account.new_entries])
+    tx.execute(_UPDATE_ACCOUNT, {
+        "account_key": account.id, "posted": account.posted, "held": account.held,
+        "debt": account.debt, "seq": account.seq, "head": account.head,
+        "allowance_from": account.allowance_from,
+    })  # fmt: skip
+    _count_charges(tx, account)
+    account.new_entries, account.new_lots, account.changed_lots = [], [], {}
+
+
+def insert_lease(tx: Connection, lease: Lease) -> None:
+    """Write a new lease."""
+    tx.execute(insert(leases), _lease_row(lease))
+
+
+def update_lease(tx: Connection, before: Lease, after: Lease) -> None:
+    """Write a lease's new state; a slot that it gave up is free with the same commit."""
+    if before == after:
+        return
+    if before.gpu_uuid is not None and after.gpu_uuid is None:
+        release_gpu(tx, before.gpu_uuid, Ask(before.share_mgpu, before.memory_mib))
+    row = _lease_row(after)
+    row["lease_key"] = row.pop("id")
+    del row["account_id"]
+    tx.execute(_UPDATE_LEASE, row)
+
+
+def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
+    """Write for many leases at once up to when they have been seen running."""
+    rows = [{"lease_key": lease_id, "until": until} for lease_id, until in seen]
+    if rows:
+        tx.execute(_SEEN, rows)
+
+
+def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
+    """Occupy a part of a GPU; False when somebody else was faster."""
+    taken = tx.execute(
+        update(gpus)
+        .where(
+            gpus.c.uuid == uuid,
+            gpus.c.in_service,
+            gpus.c.used_mgpu + ask.share_mgpu <= FULL_MGPU,
+            gpus.c.used_mib + ask.memory_mib <= gpus.c.memory_mib,
+            gpus.c.sharers < max_sharers,
+        )
+        .values(
+            used_mgpu=gpus.c.used_mgpu + ask.share_mgpu,
+            used_mib=gpus.c.used_mib + ask.memory_mib,
+            sharers=gpus.c.sharers + 1,
+        )
+    )
+    return taken.rowcount == 1
+
+
+def release_gpu(tx: Connection, uuid: str, ask: Ask) -> None:
+    """Give an occupation back."""
+    tx.execute(
+        update(gpus)
+        .where(gpus.c.uuid == uuid)
+        .values(
+            used_mgpu=gpus.c.used_mgpu - ask.share_mgpu,
+            used_mib=gpus.c.used_mib - ask.memory_mib,
+            sharers=gpus.c.sharers - 1,
+        )
+    )
+
+
+def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> None:
+    """Write which GPUs there are. One that is gone leaves service; its use is not touched."""
+    known = {
+        row.uuid: row for row in tx.execute(select(gpus).where(gpus.c.hub_id == hub_id)).all()
+    }
+    for device in devices:
+        values = {"name": device.name, "kind": device.kind, "memory_mib": device.memory_mib,
+                  "in_service": True}  # fmt: skip
+        row = known.pop(device.uuid, None)
+        if row is None:
+            tx.execute(insert(gpus).values(uuid=device.uuid, hub_id=hub_id, used_mgpu=0,
+                                           used_mib=0, sharers=0, **values))  # fmt: skip
+        elif any(getattr(row, name) != value for name, value in values.items()):
+            tx.execute(update(gpus).where(gpus.c.uuid == device.uuid).values(**values))
+    for uuid, row in known.items():
+        if row.sharers == 0:
+            tx.execute(delete(gpus).where(gpus.c.uuid == uuid))
+        elif row.in_service:
+            tx.execute(update(gpus).where(gpus.c.uuid == uuid).values(in_service=False))
+
+
+def save_notices(tx: Connection, told: Iterable[Notice]) -> None:
+    """Write what scholars are told."""
+    rows = [
+        {"id": uuid4(), "account_id": one.account_id, "lease_id": one.lease_id, "kind": one.kind,
+         "text": one.text, "at": one.at} for one in told
+    ]  # fmt: skip
+    if rows:
+        tx.execute(insert(notices), rows)
+
+
+def add_to_counter(tx: Connection, name: str, label: str, by: int) -> None:
+    """Add to one of the worker's totals."""
+    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = make(counters).values(name=name, label=label, value=by)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name", "label"], set_={"value": counters.c.value + by}
+        )
+    )
+
+
+def set_counter(tx: Connection, name: str, label: str, value: int) -> None:
+    """Set one of the worker's figures."""
+    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = make(counters).values(name=name, label=label, value=value)
+    tx.execute(
+        statement.on_conflict_do_update(index_elements=["name", "label"], set_={"value": value})
+    )
+
+
+def write_checkpoint(tx: Connection, at: datetime) -> tuple[int, str]:
+    """Hash all account heads into one; return the checkpoint's number and hash."""
+    heads = tx.execute(
+        select(accounts.c.id, accounts.c.seq, accounts.c.head).order_by(accounts.c.id)
+    ).all()
+    digest = heads_hash((row.id, row.seq, row.head) for row in heads)
+    total = sum(row.seq for row in heads)
+    tx.execute(insert(checkpoints).values(at=at, entries=total, hash=digest))
+    number = tx.execute(select(func.max(checkpoints.c.number))).scalar_one()
+    return number, digest.hex()
+
+
+def _count_charges(tx: Connection, account: Account) -> None:
+    charged = sum(-one.posted.mgpu_ms for one in account.new_entries if one.kind == "charge")
+    if charged:
+        add_to_counter(tx, "charged_mgpu_ms", "", charged)
+
+
+def _entry_row(account: Account, entry: Entry) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(entry, name) for name in _ENTRY_FIELDS}
+    row["account_id"] = account.id
+    return row
+
+
+def _lease_row(lease: Lease) -> dict[str, Any]:
+    return {name: getattr(lease, name) for name in _LEASE_FIELDS}
+
+
+def _lot_row(account: Account, lot: Lot) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(lot, name) for name in _LOT_FIELDS}
+    row["account_id"] = account.id
+    return row

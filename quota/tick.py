@@ -1,0 +1,244 @@
+"""One pass of the worker over the books: what really runs goes in, what has to be done comes out.
+
+Most leases are simply still running: all of those are written in one statement. Only accounts
+where more happened are locked, loaded again and advanced, each in its own transaction, so that
+one slow or broken account never holds up the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from sqlalchemy import Connection, Engine
+
+from quota.clock import ms_between, to_ms
+from quota.lab import Lab
+from quota.leases import Lease
+from quota.ledger import Account
+from quota.observed import Observed
+from quota.reconcile import Advance, Seen, StopOrder, advance, deadline_of
+from quota.store import reads, writes
+from quota.store.engine import reading, transaction
+
+# Leases for what runs without one get ids derived from the container, so that adopting twice is
+# once.
+_ADOPTED = UUID("0d3f5f5e-6f0b-5b7a-8a53-1f8a7a0c2b44")
+
+# Upper edges of the histogram of enforcement lag, in seconds; 50 is the promise.
+LAG_EDGES_S = (1, 2, 5, 10, 15, 20, 30, 50, 120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """Until when a session may run if nobody says otherwise."""
+
+    lease_id: UUID
+    ref: str
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class TickResult:
+    """What has to be done outside the books, and when to look again."""
+
+    stops: list[StopOrder] = field(default_factory=list)
+    removals: list[str] = field(default_factory=list)
+    deadlines: list[Deadline] = field(default_factory=list)
+    adopted: list[Observed] = field(default_factory=list)
+    ended: int = 0
+    next_end_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickInput:
+    """One observation of the runtime, begun at `seen_at`."""
+
+    observed: Sequence[Observed]
+    seen_at: datetime
+    now: datetime
+
+
+def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
+    """Bring all books of a hub up to an observation."""
+    result = TickResult()
+    by_lease = _adopt_strays(engine, lab, hub_id, given, result)
+    seen = Seen(at=given.seen_at, by_lease=by_lease)
+    with reading(engine) as tx:
+        open_leases = reads.all_open_leases(tx, hub_id)
+        rows = reads.account_rows(tx, open_leases)
+        lots = reads.open_lots(tx, open_leases)
+    quiet: list[tuple[UUID, datetime]] = []
+    for row in rows:
+        account, before = reads.account_of(row, lots[row["id"]]), open_leases[row["id"]]
+        ahead = _advance(account, before, seen, lab, given.now)
+        if _is_quiet(account, before, ahead):
+            quiet += _sightings(before, ahead.leases)
+        else:
+            account, ahead = _advance_locked(
+                engine, row["id"], seen, lab, now=given.now, result=result
+            )
+        _collect(result, ahead, lab, given.now)
+    with transaction(engine) as tx:
+        writes.mark_seen(tx, quiet)
+        writes.set_counter(tx, "tick_at_ms", "", to_ms(given.now))
+    return result
+
+
+def _advance(
+    account: Account, leases: list[Lease], seen: Seen, lab: Lab, now: datetime
+) -> Advance:
+    section = lab.section_of(account.name)
+    return advance(account, leases, seen, lab=lab, section=section, now=now)
+
+
+def _advance_locked(
+    engine: Engine, account_id: int, seen: Seen, lab: Lab, *, now: datetime, result: TickResult
+) -> tuple[Account, Advance]:
+    with transaction(engine) as tx:
+        row = reads.account_rows(tx, [account_id], lock=True)[0]
+        account = reads.account_of(row, reads.open_lots(tx, [account_id])[account_id])
+        before = reads.open_leases(tx, account_id)
+        ahead = _advance(account, before, seen, lab, now)
+        writes.save_account(tx, account)
+        for old, new in zip(before, ahead.leases, strict=True):
+            writes.update_lease(tx, old, new)
+            if new.state == "ended":
+                result.ended += 1
+                _count_end(tx, new)
+        writes.save_notices(tx, ahead.notices)
+    return account, ahead
+
+
+def _is_quiet(account: Account, before: list[Lease], ahead: Advance) -> bool:
+    """Tell whether nothing happened but that the sessions are still running."""
+    if account.new_entries or account.changed_lots or ahead.notices:
+        return False
+    return all(
+        replace(old, observed_until=new.observed_until, ref=new.ref) == new
+        for old, new in zip(before, ahead.leases, strict=True)
+    )
+
+
+def _sightings(before: list[Lease], after: list[Lease]) -> list[tuple[UUID, datetime]]:
+    return [
+        (new.id, new.observed_until)
+        for old, new in zip(before, after, strict=True)
+        if new.observed_until is not None and new.observed_until != old.observed_until
+    ]
+
+
+def _collect(result: TickResult, ahead: Advance, lab: Lab, now: datetime) -> None:
+    result.stops += ahead.stops
+    result.removals += ahead.removals
+    for lease in ahead.leases:
+        if lease.is_running and lease.ref is not None:
+            ends_at = ahead.ends_at if lease.weight_mgpu else None
+            at = deadline_of(ends_at, lab, now)
+            result.deadlines.append(Deadline(lease_id=lease.id, ref=lease.ref, at=at))
+    ends = [at for at in (result.next_end_at, ahead.ends_at) if at is not None]
+    result.next_end_at = min(ends, default=None)
+
+
+def _count_end(tx: Connection, lease: Lease) -> None:
+    writes.add_to_counter(tx, "sessions_ended", lease.end_reason or "", 1)
+    if lease.end_reason != "exhausted" or lease.paid_until is None or lease.ended_at is None:
+        return
+    lag_ms = max(0, ms_between(lease.paid_until, lease.ended_at))
+    writes.add_to_counter(tx, "enforcement_lag_ms", "sum", lag_ms)
+    edge = next((edge for edge in LAG_EDGES_S if lag_ms <= edge * 1000), "+Inf")
+    writes.add_to_counter(tx, "enforcement_lag_bucket", str(edge), 1)
+
+
+# -- what runs without an open lease -------------------------------------------------------------
+
+
+def _adopt_strays(
+    engine: Engine, lab: Lab, hub_id: str, given: TickInput, result: TickResult
+) -> dict[UUID, Observed]:
+    """Match what is seen with leases; what has none gets one, or is ready to be removed."""
+    ids = {_wanted_id(one) for one in given.observed}
+    ids |= {uuid5(_ADOPTED, one.ref) for one in given.observed}
+    with reading(engine) as tx:
+        known = reads.leases_by_id(tx, ids)
+    by_lease: dict[UUID, Observed] = {}
+    for one in sorted(given.observed, key=_latest_last):
+        lease = _match(one, known, by_lease)
+        if lease is None:
+            adopted_id = _adopt(engine, lab, hub_id, one, known, now=given.now)
+            if adopted_id is not None:
+                by_lease[adopted_id] = one
+                result.adopted.append(one)
+        elif lease.is_open:
+            by_lease[lease.id] = one
+        elif not one.is_running:
+            result.removals.append(one.ref)
+    return by_lease
+
+
+def _latest_last(one: Observed) -> tuple[bool, str]:
+    # Of two containers with one lease the running one keeps it.
+    return (not one.is_running, one.ref)
+
+
+def _wanted_id(one: Observed) -> UUID:
+    return one.lease_id if one.lease_id is not None else uuid5(_ADOPTED, one.ref)
+
+
+def _match(one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed]) -> Lease | None:
+    """Find the lease that pays for this; None when one has to be made."""
+    adopted = known.get(uuid5(_ADOPTED, one.ref))
+    if adopted is not None:
+        return adopted
+    wanted = None if one.lease_id is None else known.get(one.lease_id)
+    if wanted is None or wanted.id in taken:
+        return None
+    was_charged = wanted.ref == one.ref and not one.is_running
+    is_owner = wanted.is_open or one.started_at is None or was_charged
+    return wanted if is_owner else None
+
+
+def _adopt(
+    engine: Engine, lab: Lab, hub_id: str, one: Observed, known: dict[UUID, Lease], *,
+    now: datetime,
+) -> UUID | None:  # fmt: skip
+    """Open a lease for what runs without one, from its real start, so that it is charged.
+
+    A CPU session that was started while the service was away goes on. A GPU session without a
+    lease has no slot: it is charged and stopped.
+    """
+    if one.started_at is None:
+        return None
+    flavor = lab.flavors.get(one.flavor)
+    weight = flavor.weight_mgpu if flavor else 0
+    earlier = known.get(_wanted_id(one))
+    started_at = one.started_at
+    if earlier is not None and earlier.ref == one.ref and earlier.charged_until is not None:
+        started_at = max(started_at, earlier.charged_until)
+    lease_id = _wanted_id(one) if earlier is None else uuid5(_ADOPTED, one.ref)
+    with transaction(engine) as tx:
+        writes.create_account(tx, hub_id, one.account)
+        row = reads.account_row(tx, hub_id, one.account, lock=True)
+        assert row is not None, "just made"
+        taken = {lease.server_name for lease in reads.open_leases(tx, row["id"])}
+        name = one.server_name
+        writes.insert_lease(tx, Lease(
+            id=lease_id,
+            account_id=row["id"],
+            server_name=name if name not in taken else f"{name}#{one.ref[:12]}",
+            flavor=one.flavor,
+            image="",
+            state="active" if weight == 0 else "stopping",
+            weight_mgpu=weight,
+            share_mgpu=0,
+            memory_mib=0,
+            requested_at=now,
+            asked_at=now,
+            ref=one.ref,
+            started_at=started_at,
+            observed_until=started_at,
+            charged_until=started_at,
+            stop_reason=None if weight == 0 else "orphan",
+            stop_asked_at=None if weight == 0 else now,
+        ))  # fmt: skip
+    return lease_id

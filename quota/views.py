@@ -1,0 +1,135 @@
+"""What the books answer: plain values for the service's routes and pages. No I/O."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from quota.amount import GpuTime
+from quota.calendar import Week
+from quota.errors import Refusal
+from quota.lab import Flavor, Image
+from quota.leases import Lease
+from quota.ledger import Lot
+from quota.placement import GpuUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """Where a waiting lease stands."""
+
+    position: int
+    of: int
+    reason: str
+    text: str
+    estimated_wait_s: int | None
+    offered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """One lease as its holder sees it."""
+
+    lease: Lease
+    hub_id: str
+    account: str
+    gpu: GpuUse | None
+    line: LineView | None
+    start_before: datetime | None
+    end_text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """An open lease in an account's list: what it has cost, posted or not, and when it ends."""
+
+    lease: Lease
+    charged: GpuTime
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeView:
+    """One posted charge."""
+
+    lease_id: UUID
+    from_at: datetime
+    until_at: datetime
+    amount: GpuTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeView:
+    """Something that was told to the scholar."""
+
+    id: UUID
+    kind: str
+    text: str
+    lease_id: UUID | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """A scholar's books at an instant; the unposted part of running sessions is counted."""
+
+    account: str
+    hub_id: str
+    section: str | None
+    time_zone: str
+    week: Week | None
+    granted: GpuTime
+    charged: GpuTime
+    held: GpuTime
+    balance: GpuTime
+    available: GpuTime
+    debt: GpuTime
+    lots: tuple[Lot, ...]
+    sessions: tuple[SessionView, ...]
+    charges: tuple[ChargeView, ...]
+    notices: tuple[NoticeView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlavorView:
+    """A flavor as an account can have it now."""
+
+    flavor: Flavor
+    free_slots: int
+    total_slots: int
+    lasts_s: int | None
+    refusal: Refusal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpawnView:
+    """Everything that the spawn page shows."""
+
+    account: AccountView
+    flavors: tuple[FlavorView, ...]
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantView:
+    """A grant as it stands in the books."""
+
+    id: UUID
+    account: str
+    hub_id: str
+    amount: GpuTime
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadView:
+    """What the metrics show: no names of people."""
+
+    sessions: dict[tuple[str, str], int]
+    gpus: tuple[GpuUse, ...]
+    counters: dict[tuple[str, str], int]
+    unposted: GpuTime
+    oldest_tick_at: datetime | None
+    flavors: tuple[str, ...]

@@ -1,0 +1,112 @@
+"""The waiting line: whose turn it is, which place one has, about how long it takes. Pure.
+
+Order is first come, first served. Whoever fits into what those ahead leave free may go first
+(backfill), but a waiter who has waited long blocks one GPU for itself, so that small sessions
+cannot keep a whole-GPU session waiting for ever.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from quota.placement import FULL_MGPU, Ask, GpuUse, choose, could_ever_fit, occupy, release
+
+# Long enough that a class start does not block GPUs at once, short enough for a 2-hour section.
+BACKFILL_FOR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiter:
+    """One place in the line."""
+
+    lease_id: UUID
+    ask: Ask
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A session that holds a slot, and when it will have to end if it runs on."""
+
+    gpu_uuid: str
+    ask: Ask
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """The GPUs and the rule of placing on them."""
+
+    gpus: tuple[GpuUse, ...]
+    max_sharers: int
+    placement: Literal["pack", "spread"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where somebody stands: 1 is next. `slot` is a GPU when it is their turn."""
+
+    position: int
+    of: int
+    slot: GpuUse | None
+
+
+def in_order(waiters: Iterable[Waiter]) -> list[Waiter]:
+    """Sort the line; the id breaks ties, so that the order never flickers."""
+    return sorted(waiters, key=lambda waiter: (waiter.requested_at, waiter.lease_id))
+
+
+def place_of(me: Waiter, waiters: Iterable[Waiter], room: Room, *, now: datetime) -> Place:
+    """Tell my place, and the GPU I get now if those ahead leave me room."""
+    line = in_order({*waiters, me})
+    mine = line.index(me)
+    left = _after_those_ahead(line[:mine], room, now=now)
+    return Place(position=mine + 1, of=len(line), slot=_pick(left, me.ask, room))
+
+
+def estimate(
+    me: Waiter, waiters: Iterable[Waiter], running: Sequence[Running], room: Room, *, now: datetime
+) -> datetime | None:
+    """Guess when it is my turn if every session runs until its GPU-hours are used up.
+
+    An upper bound in practice, since most people stop earlier. None when nothing will end.
+    """
+    ends = sorted((one for one in running if one.ends_at), key=lambda one: (one.ends_at, one.ask))
+    gpus = {gpu.uuid: gpu for gpu in room.gpus}
+    for one in ends:
+        assert one.ends_at is not None
+        if one.gpu_uuid not in gpus:
+            continue
+        gpus[one.gpu_uuid] = release(gpus[one.gpu_uuid], one.ask)
+        then = Room(gpus=tuple(gpus.values()), max_sharers=room.max_sharers,
+                    placement=room.placement)  # fmt: skip
+        if place_of(me, waiters, then, now=now).slot is not None:
+            return max(one.ends_at, now)
+    return None
+
+
+def _after_those_ahead(ahead: list[Waiter], room: Room, *, now: datetime) -> tuple[GpuUse, ...]:
+    gpus = {gpu.uuid: gpu for gpu in room.gpus}
+    for waiter in ahead:
+        slot = _pick(gpus.values(), waiter.ask, room)
+        if slot is not None:
+            gpus[slot.uuid] = occupy(slot, waiter.ask)
+        elif now - waiter.requested_at >= BACKFILL_FOR:
+            _block_one(gpus, waiter.ask)
+    return tuple(gpus.values())
+
+
+def _block_one(gpus: dict[str, GpuUse], ask: Ask) -> None:
+    """Let nobody behind onto the GPU that will be free for this waiter first: the emptiest."""
+    able = [gpu for gpu in gpus.values() if could_ever_fit((gpu,), ask)]
+    able = [gpu for gpu in able if gpu.used_mgpu < FULL_MGPU]
+    if able:
+        emptiest = min(able, key=lambda gpu: (gpu.used_mgpu, gpu.uuid))
+        full = Ask(FULL_MGPU - emptiest.used_mgpu, 0)
+        gpus[emptiest.uuid] = occupy(emptiest, full)
+
+
+def _pick(gpus: Iterable[GpuUse], ask: Ask, room: Room) -> GpuUse | None:
+    return choose(gpus, ask, max_sharers=room.max_sharers, placement=room.placement)

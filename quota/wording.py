@@ -1,0 +1,49 @@
+"""The sentences that the books say to people: plain, short and kind."""
+
+from datetime import datetime
+
+from quota.amount import GpuTime
+from quota.lab import Section
+from quota.leases import Lease
+
+WAIT_TEXTS: dict[str, str] = {
+    "all_taken": "All GPUs of this kind are taken. You keep your place while this page is open.",
+    "many_starting": "Your turn has come; other sessions are starting just now.",
+    "no_gpus_known": "The lab has not found its GPUs yet. This should take less than a minute.",
+    "not_there": "Your turn has come. Open the waiting page to start; your place is kept.",
+    "previous_ending": "Your previous session is still ending. This one starts right after it.",
+}
+
+
+def warning_text(left_ms: int) -> str:
+    """Say how much GPU time is left, rounded down so that it never promises too much."""
+    left = _span(left_ms)
+    return (
+        f"{left} of GPU time left. Save your work: files are kept, but what is only in memory is "
+        "lost when the session stops. You can go on with a CPU server afterwards."
+    )
+
+
+def stopped_text(
+    lease: Lease, next_week: tuple[datetime, GpuTime] | None, section: Section | None
+) -> str:
+    """Say why a session was stopped, what is kept, and what can be done next."""
+    text = (
+        f"Your session on {lease.flavor} was stopped because the GPU-hours are used up. Your "
+        "files are kept. You can go on at once on a CPU, or ask an organizer for more hours."
+    )
+    if next_week is None or section is None:
+        return text
+    starts_at, amount = next_week
+    local = starts_at.astimezone(section.zone)
+    return (
+        f"{text} {amount.hours_text()} new GPU-hours come on "
+        f"{local:%A, %d %B at %H:%M} ({section.time_zone})."
+    )
+
+
+def _span(left_ms: int) -> str:
+    minutes = left_ms // 60_000
+    if minutes >= 1:
+        return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
+    return f"{max(left_ms // 1000, 0)} seconds"
