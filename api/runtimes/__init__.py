@@ -1,0 +1,1 @@
+"""What really runs: containers and processes behind one protocol."""

@@ -1,0 +1,33 @@
+"""What a spawner knows of the lease that pays for its server; survives a restart of the hub."""
+
+from typing import Any
+
+from traitlets import Bool, Float, HasTraits, Int, Unicode
+
+# Kept in the hub's database, so that a restarted hub still knows whose lease a server runs on.
+_KEPT = ("lease_id", "flavor_name", "image_name", "gpu_uuid", "gpu_is_virtual")
+
+
+class Leased(HasTraits):
+    """Mixed into a spawner: the pre-spawn hook fills these in, `start` reads them."""
+
+    lease_id = Unicode("", help="The lease, made and saved before the service is asked for it.")
+    flavor_name = Unicode("", help="The flavor of lab.yaml that was chosen.")
+    image_name = Unicode("", help="The image of lab.yaml that was chosen.")
+    docker_image = Unicode("", help="The Docker reference of that image.")
+    gpu_uuid = Unicode("", help="The GPU or MIG instance that was granted; empty for none.")
+    gpu_is_virtual = Bool(default_value=False, help="A declared GPU, with no device behind it.")
+    cpus = Float(1.0, help="CPU cores of the flavor.")
+    ram_mib = Int(2048, help="Memory of the flavor, in MiB.")
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the hub saves of a running server."""
+        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        state.update({name: getattr(self, name) for name in _KEPT if getattr(self, name)})
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what the hub saved."""
+        super().load_state(state)  # type: ignore[misc]
+        for name in _KEPT:
+            setattr(self, name, state.get(name, type(self).class_traits()[name].default_value))
