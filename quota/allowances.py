@@ -32,6 +32,7 @@ def settle(
     leases = _close_ended_lots(account, leases, now=now)
     week = current_week(lab, section, now)
     if section is not None and week is not None:
+        leases = _post_before_cut(account, leases, week, allowance_of(lab, section, week), now=now)
         _give_week(account, lab, section, week, now=now)
     account.repay(at=now)
     return leases
@@ -75,13 +76,26 @@ def _known_until(leases: list[Lease], now: datetime) -> datetime:
     return min(known)
 
 
+def _post_before_cut(
+    account: Account, leases: list[Lease], week: Week, amount: GpuTime, *, now: datetime
+) -> list[Lease]:
+    """Post all known use before a lot shrinks: what is used is not taken back, posted or not."""
+    is_cut = any(
+        lot.source == "allowance" and lot.starts_at == week.starts_at and lot.amount > amount
+        and lot.remaining for lot in account.lots
+    )  # fmt: skip
+    if not is_cut:
+        return leases
+    return [post_use(account, lease, lease.observed_until or now, at=now) for lease in leases]
+
+
 def _give_week(account: Account, lab: Lab, section: Section, week: Week, *, now: datetime) -> None:
     amount = allowance_of(lab, section, week)
     if account.allowance_from is None or week.starts_at > account.allowance_from:
         _close_other_weeks(account, week, now=now)
         account.allowance_from = week.starts_at
-        if amount:
-            account.give(_week_lot(account, section, week, amount), at=now)
+        # Even of nothing, so that hours which are added during the week have a lot to go to.
+        account.give(_week_lot(account, section, week, amount), at=now)
         return
     for lot in account.lots:
         if lot.source == "allowance" and lot.starts_at == week.starts_at:

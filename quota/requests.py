@@ -60,6 +60,8 @@ def open_desk(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
     after = settle(account, before, lab=lab, section=section, now=now)
     for old, new in zip(before, after, strict=True):
         writes.update_lease(tx, old, new)
+    # At once: what the leases say is charged must be in the ledger however the use case goes on.
+    writes.save_account(tx, account)
     return Desk(tx=tx, lab=lab, section=section, account=account, leases=after, now=now)
 
 
