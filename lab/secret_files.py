@@ -18,7 +18,7 @@ _GENERATED: dict[str, Callable[[], str]] = {
     "crypt_key": lambda: secrets.token_hex(32),
 }
 DEMO_PASSWORDS = "demo-passwords.txt"
-PASSWORD_HASHES = "passwords.json"
+PASSWORD_HASHES = "passwords.json"  # noqa: S105 - the name of a file
 # Without the letters and figures that people mistake for each other.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _PASSWORD_LETTERS = 12

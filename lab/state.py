@@ -89,6 +89,4 @@ def sole_launcher(state: State) -> Iterator[None]:
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()
-        # Not to be inherited: a program that outlives the launcher must not hold the folder.
-        os.set_inheritable(handle.fileno(), False)
         yield
