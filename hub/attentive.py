@@ -81,13 +81,13 @@ class Attentive(HasTraits):
 
     def clear_state(self) -> None:
         """Begin anew: nothing is known of a session to come."""
-        super().clear_state()  # type: ignore[misc]
+        super().clear_state()
         self._last_seen = self._unseen_since = None
 
     @property
     def server(self) -> Any:
         """The server's address; a patient one while the hub checks what survived its restart."""
-        server = super().server  # type: ignore[misc]
+        server = super().server
         if server is None or not getattr(self, "_check_pending", False):
             return server
         if self._patient is None or self._patient.orm_server is not server.orm_server:
