@@ -99,6 +99,11 @@ class DockerRuntime:
         self._events_from_ms = max(since_ms, at_ms)
         return event is not None
 
+    def close(self) -> None:
+        """Let go of the engine."""
+        if self._client is not None:
+            self._client.close()
+
     # -- the engine ---------------------------------------------------------------------------
 
     def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
