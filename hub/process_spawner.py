@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import random_port
-from traitlets import Float, Unicode
+from traitlets import Float, Unicode, default
 
 from hub import session_wrapper
 from hub.attentive import Attentive, Unseen
@@ -64,6 +64,11 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         """Forget the session."""
         super().clear_state()
         self.ref = ""
+
+    @default("env_keep")
+    def _env_keep_default(self) -> list[str]:
+        # The session runs the lab's own installation; of the machine it needs no more than this.
+        return ["PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "JUPYTERHUB_SINGLEUSER_APP"]
 
     # -- start, look, stop ----------------------------------------------------------------------
 
