@@ -52,7 +52,7 @@ _PORT_PROBLEMS = {
 }
 
 
-def proxy_command() -> tuple[Path, Path]:
+def find_proxy() -> tuple[Path, Path]:
     """Find Node.js and the proxy's program.
 
     Raises:

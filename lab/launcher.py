@@ -1,5 +1,6 @@
 """`make lab`: start everything, stay there, and stop everything again."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -46,6 +47,8 @@ def run(settings: LabSettings) -> None:
         lab = load_lab(settings.lab_file)
     except LabFileError as error:
         raise CannotStart(f"the lab file cannot be used, nothing was started.\n{error}") from error
+    # Whatever is written from here on is its owner's only.
+    os.umask(0o077)
     state = prepare(settings.state_dir)
     with sole_launcher(state):
         if count := end_leftovers(state.root):

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
-from lab.checks import check_ports, proxy_command
+from lab.checks import check_ports, find_proxy
 from lab.engine import Choice, EngineLook, choose_spawner, look_at_engine
 from lab.environment import program_environment
 from lab.errors import CannotStart
 from lab.network import ensure_network
 from lab.people import Person, people_of
 from lab.programs import lab_programs, supervisor_config
+from lab.proxy import proxy_command
 from lab.secret_files import demo_passwords, make_secrets, write_private
 from lab.settings import PROJECT, LabSettings, venv_bin
 from lab.state import State
@@ -47,7 +48,7 @@ def prepare_lab(
         CannotStart: with the reason.
 
     """
-    proxy_command()
+    node, program = find_proxy()
     choice = _choose(settings, lab)
     devices, why_gpus = _gpus(lab)
     uses_docker = choice.spawner == "docker"
@@ -64,7 +65,10 @@ def prepare_lab(
     environment = program_environment(
         settings, state, spawner=choice.spawner, hub_host=hub_host, inherited=os.environ
     )
-    _write_supervisor_config(state)
+    proxy = proxy_command(
+        node, program, secret=state.secrets / "proxy_token", environment=environment
+    )
+    _write_supervisor_config(state, proxy)
     return Prepared(
         settings=settings, state=state, lab=lab, choice=choice, devices=devices,
         why_gpus=why_gpus, accounts=accounts, environment=environment,
@@ -111,9 +115,9 @@ def _migrate(url: str, tell: Callable[[str], None]) -> None:
         raise CannotStart(f"the books cannot be opened: {error}") from error
 
 
-def _write_supervisor_config(state: State) -> None:
+def _write_supervisor_config(state: State, proxy: tuple[str, ...]) -> None:
     text = supervisor_config(
-        lab_programs(venv_bin() / "python", PROJECT),
+        lab_programs(venv_bin() / "python", PROJECT, proxy=proxy),
         state_dir=state.root,
         logs=state.logs,
         socket=socket_path(state),

@@ -21,12 +21,12 @@ class Program:
     stop_s: int = 10
 
 
-def lab_programs(python: Path, project: Path) -> tuple[Program, ...]:
+def lab_programs(python: Path, project: Path, *, proxy: tuple[str, ...]) -> tuple[Program, ...]:
     """List the programs in the order in which they start."""
     # -P: the folder that it runs in, where sessions write too, is no place for code.
     run = (str(python), "-P", "-m")
     return (
-        Program(name="proxy", command=(*run, "lab.proxy"), stop_s=3),
+        Program(name="proxy", command=proxy, stop_s=3),
         Program(name="service", command=(*run, "api.serve")),
         Program(name="hub", command=(*run, "jupyterhub", "-f",
                                      str(project / "jupyterhub_config.py"))),

@@ -1,47 +1,24 @@
-"""The proxy program: becomes configurable-http-proxy, whose secret comes from a file."""
+"""How the proxy is started: as JupyterHub would start one of its own; pure."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from lab.checks import proxy_command
-
-
-class ProxySettings(BaseSettings):
-    """Where the proxy listens and whom it serves."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
-
-    secrets_dir: Path = Field(description="Folder with the secrets, one file each.")
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, description="Port that people use.")
-    proxy_api_port: int = Field(default=8001, description="Where the hub tells it what is where.")
-    public_host: str = Field(default="", description="Host with a subdomain for each person.")
-    hub_bind_url: str = Field(default="http://127.0.0.1:8081", description="The hub.")
+# configurable-http-proxy takes its secret from the environment only. Read from its file at each
+# start, it stands in no configuration and in no other program's environment. A shell does that
+# at once, where an interpreter would keep everybody offline for another second after a crash.
+_READ_SECRET = 'CONFIGPROXY_AUTH_TOKEN=$(cat "$0") exec "$@"'  # noqa: S105 - no secret
 
 
-def arguments(settings: ProxySettings) -> tuple[str, ...]:
-    """Return the proxy's arguments: those that JupyterHub would give to a proxy of its own."""
-    routing = ("--host-routing",) if settings.public_host else ()
+def proxy_command(
+    node: Path, program: Path, *, secret: Path, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the command that becomes the proxy."""
+    routing = ("--host-routing",) if environment["GPULAB_PUBLIC_HOST"] else ()
     return (
-        "--ip", settings.host, "--port", str(settings.port),
-        "--api-ip", "127.0.0.1", "--api-port", str(settings.proxy_api_port),
-        "--error-target", f"{settings.hub_bind_url}/hub/error",
+        "/bin/sh", "-c", _READ_SECRET, str(secret),
+        str(node), str(program),
+        "--ip", environment["GPULAB_HOST"], "--port", environment["GPULAB_PORT"],
+        "--api-ip", "127.0.0.1", "--api-port", environment["GPULAB_PROXY_API_PORT"],
+        "--error-target", f"{environment['GPULAB_HUB_BIND_URL']}/hub/error",
         "--log-level", "warn", *routing,
     )  # fmt: skip
-
-
-def main() -> None:
-    """Replace this process by the proxy."""
-    settings = ProxySettings()
-    node, program = proxy_command()
-    secret = (settings.secrets_dir / "proxy_token").read_text().strip()
-    environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": secret}
-    command = [str(node), str(program), *arguments(settings)]
-    os.execve(node, command, environment)  # noqa: S606 - nothing of it comes from outside
-
-
-if __name__ == "__main__":
-    main()
