@@ -21,7 +21,7 @@ from hub.refusals import Refused
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
-_LOG_TAIL_BYTES = 2000
+_LOG_TAIL_BYTES = 1000
 
 
 class ProcessSpawner(Attentive, Leased, Spawner):
@@ -162,9 +162,11 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             return 0
         if _is_alive(start) and not (self.folder / "end.json").exists():
             return None
-        code = int(self._record("end.json").get("exit_code", 1))
-        if code != 0 and self._last_seen is None:
-            self.log.warning("session %s ended with %d: %s", self.ref, code, self._log_tail())
+        end = self._record("end.json")
+        code = int(end.get("exit_code", 1))
+        if end.get("how") == "exit" and code != 0 and self._last_seen is None:
+            # Its folder is deleted soon. Scholars may write to it: shown as what it is, in part.
+            self.log.warning("session %s ended with %d: %r", self.ref, code, self._log_tail())
         return code
 
     async def stop(self, now: bool = False) -> None:
