@@ -3,6 +3,9 @@
 The numbers are the defaults that the lab promises; a trait that is not here keeps JupyterHub's.
 """
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jupyterhub
@@ -154,23 +157,46 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Spawner.disable_user_config = not settings.public_host
     # Reports of activity, in seconds (default 300): nothing here needs them more often.
     c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "900"}
+    # For the records and labels by which the worker knows this hub's sessions.
+    c.Spawner.hub_id = settings.hub_id
+    c.ProcessSpawner.state_dir = str(settings.state_dir)
+    c.Spawner.hub_id = settings.hub_id
     if settings.spawner == "docker":
         c.DockerSpawner.network_name = settings.docker_network
+    else:
+        _local_sessions(c, settings)
+
+
+def _local_sessions(c: Any, settings: HubSettings) -> None:
+    c.ProcessSpawner.state_dir = str(settings.state_dir)
+    # Sessions run on the hub's own Python; nothing is on their PATH that is not named here.
+    c.ProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    c.Spawner.environment["PATH"] = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    c.ProcessSpawner.env_keep = ["LANG", "LC_ALL"]
 
 
 def _admission(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
     admission = Admission(service, policy, hub_id=settings.hub_id, home_url="/hub/home")
-    c.Spawner.options_form = OptionsForm(service, policy)
+    c.Spawner.options_form = _function(OptionsForm(service, policy))
     c.Spawner.options_from_form = options_from_form
-    c.Spawner.apply_user_options = ApplyOptions(policy)
-    c.Spawner.pre_spawn_hook = admission.pre_spawn
-    c.Spawner.post_stop_hook = admission.post_stop
+    c.Spawner.apply_user_options = _function(ApplyOptions(policy))
+    c.Spawner.pre_spawn_hook = _function(admission.pre_spawn)
+    c.Spawner.post_stop_hook = _function(admission.post_stop)
 
 
 def _pages(c: Any, service: LabService, policy: PolicyFile) -> None:
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.template_vars = {"lab_name": policy.lab.name}
     c.JupyterHub.extra_handlers = [
-        (r"/gpulab/me", MeHandler, {"books": Books(service, policy)}),
+        (r"/gpulab/me", MeHandler, {"view_of": _function(Books(service, policy).of)}),
         (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]
+
+
+def _function(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a callable: configuration is copied deeply, and of objects the copy would be used."""
+
+    def function(*args: Any) -> Any:
+        return call(*args)
+
+    return function
