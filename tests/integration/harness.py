@@ -35,6 +35,7 @@ class RunningLab:
         *,
         text: str | None = None,
         spawner: Literal["process", "docker"] = "process",
+        hub_id: str = "main",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,10 @@ class RunningLab:
         self.port, self.hub_port, self.proxy_api_port, self.service_port = free_ports(4)
         self.address = f"http://lab.localhost:{self.port}"
         self.service_url = f"http://127.0.0.1:{self.service_port}"
-        self._environment = dict(environment or {})
+        self.hub_id = hub_id
+        # A hub of its own has a network of its own, which whoever named the hub removes.
+        own = {"GPULAB_HUB_ID": hub_id, "GPULAB_DOCKER_NETWORK": f"gpulab-{hub_id}"}
+        self._environment = {**own, **(environment or {})}
         self._output = folder / "launcher.out"
         self.launcher: subprocess.Popen[bytes] | None = None
         self._visitors: list[Visitor] = []
@@ -115,7 +119,7 @@ class RunningLab:
                 self.launcher.kill()
                 self.launcher.wait()
         end_leftovers(self.state.root, patience_s=5)
-        if self.state.root.exists():
+        if self.state.root.is_dir():
             self._end_sessions()
 
     def _end_sessions(self) -> None:
@@ -127,7 +131,7 @@ class RunningLab:
 
     def runtime(self) -> Any:
         """Open what really runs the sessions."""
-        return open_runtime(self.spawner, self.state.root, "main")
+        return open_runtime(self.spawner, self.state.root, self.hub_id)
 
     def sessions(self) -> list[Observed]:
         """Return the sessions that really run, asked of the runtime."""
