@@ -3,13 +3,15 @@
 The numbers are the defaults that the lab promises; a trait that is not here keeps JupyterHub's.
 """
 
+import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jupyterhub
+from stamina.instrumentation import PrometheusOnRetryHook, set_on_retry_hooks
 from tornado.web import StaticFileHandler
+from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
@@ -28,6 +30,7 @@ from hub.roles import (
 )
 from hub.settings import HubSettings
 from hub.spawn_page import PAGES, TEMPLATES, OptionsForm
+from quota.clock import SystemClock
 from quota.lab import Lab
 
 # Older ones have holes that per-user subdomains and filtered scopes rely on being closed.
@@ -38,6 +41,7 @@ def configure(c: Any, settings: HubSettings) -> None:
     """Set up JupyterHub for the lab."""
     if jupyterhub.version_info[:2] < _LEAST_VERSION:
         raise RuntimeError(f"JupyterHub 6.0 or newer is needed, not {jupyterhub.__version__}")
+    _logs()
     policy = PolicyFile(settings.lab_file)
     service = open_client(
         settings.service_url, settings.secret("admission_token"), hub_id=settings.hub_id
@@ -52,6 +56,13 @@ def configure(c: Any, settings: HubSettings) -> None:
     _sessions(c, settings, policy.lab)
     _admission(c, settings, service, policy)
     _pages(c, service, policy)
+
+
+def _logs() -> None:
+    # Our lines go where the hub's go, in its format.
+    logging.getLogger("hub").parent = get_logger()
+    # One line says that the service did not answer; each single try is only counted.
+    set_on_retry_hooks([PrometheusOnRetryHook])
 
 
 def _addresses(c: Any, settings: HubSettings) -> None:
@@ -169,14 +180,14 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
 
 def _local_sessions(c: Any, settings: HubSettings) -> None:
     c.ProcessSpawner.state_dir = str(settings.state_dir)
-    # Sessions run on the hub's own Python; nothing is on their PATH that is not named here.
+    # Sessions run on the hub's own Python, whatever the PATH says.
     c.ProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
-    c.Spawner.environment["PATH"] = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    c.ProcessSpawner.env_keep = ["LANG", "LC_ALL"]
 
 
 def _admission(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
-    admission = Admission(service, policy, hub_id=settings.hub_id, home_url="/hub/home")
+    admission = Admission(
+        service, policy, hub_id=settings.hub_id, home_url="/hub/home", clock=SystemClock()
+    )
     c.Spawner.options_form = _function(OptionsForm(service, policy))
     c.Spawner.options_from_form = options_from_form
     c.Spawner.apply_user_options = _function(ApplyOptions(policy))
