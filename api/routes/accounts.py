@@ -8,13 +8,15 @@ from api import schemas
 from api.auth import CallerDep, require_sight_of
 from api.bridge import account_out, spawn_options_out
 from api.deps import BooksDep, check_hub
+from api.examples import ACCOUNT, SPAWN_OPTIONS, answers
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
 AccountName = Annotated[schemas.Name, Path()]
 HubId = Annotated[str, Query(max_length=64)]
+_FAULTS = (401, 403, 404, 422, 503)
 
 
-@router.get("/accounts/{account}")
+@router.get("/accounts/{account}", responses=answers(ACCOUNT, *_FAULTS))
 def get_account(
     account: AccountName, caller: CallerDep, books: BooksDep, hub_id: HubId = "main"
 ) -> schemas.AccountOut:
@@ -24,7 +26,7 @@ def get_account(
     return account_out(books.account(account), books.clock.now())
 
 
-@router.get("/spawn-options/{account}")
+@router.get("/spawn-options/{account}", responses=answers(SPAWN_OPTIONS, *_FAULTS))
 def get_spawn_options(
     account: AccountName, caller: CallerDep, books: BooksDep, hub_id: HubId = "main"
 ) -> schemas.SpawnOptionsOut:

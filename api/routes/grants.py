@@ -1,10 +1,11 @@
 """Grants: extra GPU-hours with a reason, an author and an end."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 
-from api import schemas
+from api import examples, schemas
 from api.auth import CallerDep, require_organizer
 from api.bridge import grant_out
 from api.deps import BooksDep, check_hub
@@ -15,9 +16,15 @@ from quota.errors import BadAmount
 router = APIRouter(prefix="/v1/grants", tags=["grants"])
 
 
-@router.put("/{grant_id}")
+@router.put(
+    "/{grant_id}",
+    responses=examples.answers(examples.GRANT, 401, 403, 404, 409, 413, 422, 503),
+)
 def put_grant(
-    grant_id: UUID, body: schemas.GrantIn, caller: CallerDep, books: BooksDep
+    grant_id: UUID,
+    body: Annotated[schemas.GrantIn, Body(examples=[examples.GRANT_IN])],
+    caller: CallerDep,
+    books: BooksDep,
 ) -> schemas.GrantOut:
     """Give extra GPU-hours; repeating the call gives them once."""
     require_organizer(caller)
