@@ -146,17 +146,8 @@ def gpu_uses(tx: Connection, hub_id: str) -> tuple[GpuUse, ...]:
 
 def waiters(tx: Connection, hub_id: str, *, asked_since: datetime) -> list[Waiter]:
     """Read the line: who has no slot yet and has asked lately."""
-    query = (
-        select(leases)
-        .join(accounts, accounts.c.id == leases.c.account_id)
-        .where(
-            accounts.c.hub_id == hub_id,
-            leases.c.state == "waiting",
-            leases.c.gpu_uuid.is_(None),
-            leases.c.asked_at > asked_since,
-        )
-    )
-    return [waiter_of(_lease(row)) for row in tx.execute(query).mappings()]
+    rows = tx.execute(_WAITERS, {"hub": hub_id, "since": asked_since}).mappings()
+    return [waiter_of(_lease(row)) for row in rows]
 
 
 def waiter_of(lease: Lease) -> Waiter:
@@ -170,14 +161,7 @@ def waiter_of(lease: Lease) -> Waiter:
 
 def count_starting(tx: Connection, hub_id: str) -> int:
     """Count GPU sessions that are admitted and not yet running."""
-    query = (
-        select(func.count())
-        .select_from(leases.join(accounts, accounts.c.id == leases.c.account_id))
-        .where(
-            accounts.c.hub_id == hub_id, leases.c.state == "held", leases.c.gpu_uuid.is_not(None)
-        )
-    )
-    return tx.execute(query).scalar_one()
+    return tx.execute(_STARTING, {"hub": hub_id}).scalar_one()
 
 
 def charges(tx: Connection, account_id: int, *, newest: int) -> list[RowMapping]:
