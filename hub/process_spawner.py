@@ -1,6 +1,7 @@
 """Sessions as local processes, for trying the lab out: not isolated from each other."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -107,12 +108,15 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         self.ip, self.port = "127.0.0.1", random_port()
         try:
             self._prepare_folders()
-            await self._start_keeper()
+            starting = asyncio.ensure_future(self._start_keeper())
+            await asyncio.shield(starting)
         except OSError as error:
             self.log.error("session %s: %s", self.ref, error)
             raise _could_not_start(error.strerror or type(error).__name__) from error
         except asyncio.CancelledError:
-            # Whoever cancels a start does not stop what it may have started.
+            # Whoever cancels a start does not stop what it starts a moment later.
+            with contextlib.suppress(Refused, OSError):
+                await starting
             await self.stop(now=True)
             raise
         return self.ip, self.port

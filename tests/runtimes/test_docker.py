@@ -1,10 +1,6 @@
 """Containers: reading the engine's words, and an engine in trouble."""
 
 import gc
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ from api.runtimes import docker as docker_runtime
 from api.runtimes.docker import DockerRuntime, instant, observed_from
 from api.runtimes.protocol import RuntimeUnavailable
 from quota.clock import SystemClock
+from tests.engine import sick_engine
 from tests.runtimes.sessions import RUNS, DockerSessions, eventually
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -122,46 +119,6 @@ def test_many_deaths_are_told_one_after_the_other(docker_sessions: DockerSession
 
 
 # -- an engine in trouble -----------------------------------------------------------------------
-
-
-@contextmanager
-def sick_engine(folder: Path, answer: bytes) -> Iterator[str]:
-    """A socket that answers the version well, and everything else with `answer` or never."""
-    path = folder / "engine.sock"
-    stopped = threading.Event()
-    with closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        listener.settimeout(0.05)
-        thread = threading.Thread(target=_serve, args=(listener, answer, stopped))
-        thread.start()
-        try:
-            yield f"unix://{path}"
-        finally:
-            stopped.set()
-            thread.join()
-
-
-def _serve(listener: socket.socket, answer: bytes, stopped: threading.Event) -> None:
-    opened: list[socket.socket] = []
-    while not stopped.is_set():
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            continue
-        opened.append(connection)
-        connection.settimeout(5)
-        request = connection.recv(65_536)
-        if b" /version" in request:
-            body = b'{"ApiVersion": "1.41"}'
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            connection.close()
-        elif answer:
-            connection.sendall(answer)
-            connection.close()
-    for connection in opened:
-        connection.close()
 
 
 REPLY_500 = b"HTTP/1.1 500 Oh no\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
