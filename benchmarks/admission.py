@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 from benchmarks.common import Figure, median, percentile, report
@@ -131,19 +132,23 @@ def measure(blocks: int, block: int, paced: int, url: str | None) -> int:
     with (
         rig(scholars, gpus=scholars // _SHARERS + 1, url=url) as lab,
         raw_commits(lab) as commit,
-        service(lab) as (address, _process),
+        service(lab) as (address, process),
     ):
         client = Client(address, lab)
         rate_of(client.admit, _WARM_UP)
         rate_of(commit, _WARM_UP)
         admitted, raw = [], []
+        cpu = psutil.Process(process.pid).cpu_times
+        before = sum(cpu()[:2])
         for number in range(blocks):
             admitted.append(rate_of(client.admit, block))
             raw.append(rate_of(commit, block))
             print(f"block {number + 1}: {admitted[-1]:.0f} admissions/s, {raw[-1]:.0f} raw/s")
+        spent_ms = (sum(cpu()[:2]) - before) / (blocks * block) * 1000
         took = latencies(client.admit, paced)
         client.close()
         check(lab)
+    print(f"the service took {spent_ms:.1f} ms of processor time for each admission")
     p99 = percentile(took, 0.99)
     print(f"at {RATE_PER_S}/s: p50 {median(took) * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms "
           f"(at most {P99_LIMIT_S * 1000:.0f})")  # fmt: skip
