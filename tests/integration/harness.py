@@ -171,7 +171,7 @@ class RunningLab:
 
     def account(self, name: str) -> dict[str, Any]:
         """Return a scholar's books."""
-        reply = self.service("GET", f"/v1/accounts/{name}")
+        reply = self.service("GET", f"/v1/accounts/{name}", params={"hub_id": self.hub_id})
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
