@@ -23,9 +23,7 @@ from quota.store import writes
 from quota.store.engine import reading, transaction
 from quota.store.tables import accounts, entries
 from tests.quota.books import NOON, gpu, make_lab
-from tests.quota.machine.test_machine import empty, memory_engine
-
-__all__ = ["memory_engine"]
+from tests.quota.memory import empty
 
 SCHOLARS = [f"s{number}" for number in range(6)]
 LAB = make_lab(f"""

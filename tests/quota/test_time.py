@@ -16,9 +16,6 @@ from quota.service import Books
 from quota.store.engine import reading
 from quota.store.tables import entries
 from tests.quota.books import NOON, Desk, hours, make_lab
-from tests.quota.machine.test_machine import memory_engine
-
-__all__ = ["memory_engine"]
 
 HOUR = timedelta(hours=1)
 

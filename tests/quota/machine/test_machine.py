@@ -2,19 +2,15 @@
 
 import os
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from quota.ledger import Account
-from quota.store.engine import open_engine, transaction
-from quota.store.migrate import upgrade
-from quota.store.tables import metadata
 from tests.quota.machine.lab_machine import LabMachine
+from tests.quota.memory import empty
 
 # A failing seed is printed; GPULAB_SEED=<it> plays the same again.
 SEED = int(os.environ.get("GPULAB_SEED") or random.randrange(2**32))
@@ -30,19 +26,6 @@ QUICK = settings(
 PROMISED = settings(QUICK, max_examples=20, stateful_step_count=200)
 
 
-@pytest.fixture
-def memory_engine(tmp_path: Path) -> Iterator[Engine]:
-    """A database on a memory disk where there is one: this is about sums, not about disks."""
-    fast = Path("/dev/shm")
-    path = (fast if fast.is_dir() else tmp_path) / f"gpulab-machine-{os.getpid()}.sqlite"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-    for left in path.parent.glob(f"{path.name}*"):
-        left.unlink()
-
-
 def play(engine: Engine, size: settings) -> None:
     print(f"GPULAB_SEED={SEED}")
 
@@ -54,22 +37,6 @@ def play(engine: Engine, size: settings) -> None:
             super().__init__()
 
     run_state_machine_as_test(Fresh, settings=size)
-
-
-def empty(engine: Engine) -> None:
-    with transaction(engine) as tx:
-        if engine.dialect.name == "postgresql":
-            tx.execute(text("ALTER TABLE entries DISABLE TRIGGER entries_only_grow"))
-            tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
-            tx.execute(text("ALTER TABLE entries ENABLE TRIGGER entries_only_grow"))
-            return
-        guard = tx.execute(text(
-            "SELECT sql FROM sqlite_master WHERE name = 'entries_no_delete'"
-        )).scalar_one()  # fmt: skip
-        tx.execute(text("DROP TRIGGER entries_no_delete"))
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(table.delete())
-        tx.execute(text(guard))
 
 
 def test_p03_the_books_equal_the_model(memory_engine: Engine) -> None:
@@ -100,4 +67,4 @@ def test_p03_the_model_catches_a_rounded_charge(
 
     monkeypatch.setattr(Account, "charge", rounding)
     with pytest.raises(AssertionError):
-        play(memory_engine, QUICK)
+        play(memory_engine, settings(QUICK, max_examples=50))
