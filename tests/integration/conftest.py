@@ -11,8 +11,8 @@ from tests.engine import throwaway_engine
 from tests.integration.harness import RunningLab
 from tests.integration.lab_text import lab_text
 
-# A minute and a bit of a quarter of a GPU, of which the last minute is announced.
-_HOURS = "'18 s'"
+# Half a minute of a quarter of a GPU, all of which is announced to be the last minute.
+_HOURS = "'8 s'"
 
 
 @pytest.fixture(
@@ -21,7 +21,7 @@ _HOURS = "'18 s'"
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     RunningLab
 ]:  # fmt: skip
-    """A running lab with one virtual GPU and scholars who have a minute each."""
+    """A running lab with one virtual GPU and scholars who have half a minute each."""
     folder = tmp_path_factory.mktemp(request.param)
     text = lab_text(hours=_HOURS, gpus=1)
     if request.param == "process":
