@@ -24,7 +24,7 @@ from tests.integration.lab_text import lab_text
 from tests.integration.visitor import Visitor
 from tests.integration.waiting import free_ports, wait_for
 
-_READY_S = 120.0
+_READY_S = 180.0
 # Sessions get their grace, the worker its last tick, supervisord its programs' time.
 _STOP_S = 90.0
 
