@@ -38,6 +38,6 @@ def put_grant(
 
 def _amount(hours: str) -> GpuTime:
     try:
-        return GpuTime.hours(hours)
+        return GpuTime.parse(hours)
     except ValueError as error:
         raise BadAmount(f"The hours cannot be used: {error}.") from error
