@@ -1,15 +1,13 @@
 """Whole labs for the tests of this folder, one for each runtime."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from docker.errors import NotFound
 
+from lab.trial.running import RunningLab
+from lab.trial.text import lab_text
 from tests.engine import throwaway_engine
-from tests.integration.harness import RunningLab
-from tests.integration.lab_text import lab_text
 
 # Half a minute of a quarter of a GPU, all of which is announced to be the last minute.
 _HOURS = "'8 s'"
@@ -32,12 +30,8 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def _docker_lab(folder: Path, text: str) -> Iterator[RunningLab]:
-    with throwaway_engine() as engine:
-        running = RunningLab(folder, text=text, spawner="docker", hub_id=engine.hub_id)
-        try:
-            with running:
-                yield running
-        finally:
-            # It may never have come so far.
-            with suppress(NotFound):
-                engine.client.remove_network(running.network)
+    with (
+        throwaway_engine() as engine,
+        RunningLab(folder, text=text, spawner="docker", hub_id=engine.hub_id) as running,
+    ):
+        yield running

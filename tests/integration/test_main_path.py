@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from websocket import WebSocketException
 
-from tests.integration.harness import RunningLab
-from tests.integration.visitor import Kernel
-from tests.integration.waiting import wait_for
+from lab.trial.running import RunningLab
+from lab.trial.visitor import Kernel
+from lab.trial.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
