@@ -30,31 +30,38 @@ class Stay:
 
 
 @dataclass(slots=True)
+class Storm:
+    """The killing while it goes on."""
+
+    ending: threading.Event = field(default_factory=threading.Event)
+    last_kill_at: float = 0.0
+
+
+@dataclass(slots=True)
 class Scholar:
     """Starts, stays a while, stops, and again, until told to end."""
 
     visitor: Visitor
     seed: int
-    ending: threading.Event
+    storm: Storm
     stays: list[Stay] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
     def live(self) -> None:
         """Go on until the end, then stop what runs."""
         dice = random.Random(self.seed)
-        while not self.ending.is_set():
+        while not self.storm.ending.is_set():
             stay = self._start(dice.choice(_FLAVORS))
-            if stay is None:
-                continue
-            self.ending.wait(dice.uniform(1, 8))
-            stay.stop_asked_at = time.time()
+            if stay is not None:
+                self.storm.ending.wait(dice.uniform(1, 8))
+                stay.stop_asked_at = time.time()
             self._stop()
 
     def _start(self, flavor: str) -> Stay | None:
         asked_at = time.time()
-        while time.time() - asked_at < START_WITHIN_S:
+        while self._may_still_start(asked_at):
             if self._try(lambda: self.visitor.spawn(flavor).status_code) in (201, 202, 400):
-                while time.time() - asked_at < START_WITHIN_S:
+                while self._may_still_start(asked_at):
                     if self._try(self.visitor.is_running):
                         stay = Stay(self.visitor.name, asked_at, time.time())
                         self.stays.append(stay)
@@ -63,17 +70,18 @@ class Scholar:
                         break
                     time.sleep(0.3)
             time.sleep(0.5)
-            if self.ending.is_set() and time.time() - asked_at > START_WITHIN_S / 2:
-                break
         self.troubles.append(
             f"{self.visitor.name} could not start {flavor} within {time.time() - asked_at:.0f} s"
         )
         return None
 
+    def _may_still_start(self, asked_at: float) -> bool:
+        return time.time() - max(asked_at, self.storm.last_kill_at) < START_WITHIN_S
+
     def _stop(self) -> None:
-        until = time.time() + START_WITHIN_S
+        asked_at = time.time()
         path = f"/users/{self.visitor.name}/server"
-        while time.time() < until:
+        while self._may_still_start(asked_at):
             status = self._try(lambda: self.visitor.api("DELETE", path).status_code)
             if status in (204, 202, 404) and self._try(lambda: self.visitor.server() is None):
                 return
@@ -89,13 +97,13 @@ class Scholar:
 
 
 def scholars_of(lab: RunningLab, names: tuple[str, ...], seed: int) -> tuple[
-    list[Scholar], threading.Event
+    list[Scholar], Storm
 ]:  # fmt: skip
     """Log people in and give each a token, before anything is killed."""
-    ending = threading.Event()
+    storm = Storm()
     found = []
     for number, name in enumerate(names):
         visitor = lab.logged_in(name)
         assert visitor.token
-        found.append(Scholar(visitor, seed + number, ending))
-    return found, ending
+        found.append(Scholar(visitor, seed + number, storm))
+    return found, storm

@@ -37,7 +37,11 @@ def watch_processes(state: Path, out: Path) -> None:
                 if mark is not None:
                     running[key] = {**mark, "started_ms": round(key[1] * 1000)}
         for key in set(running) - seen:
-            _write(out, {**running.pop(key), "gone_ms": round(time.time() * 1000)})
+            one = running.pop(key)
+            gone_ms = round(time.time() * 1000)
+            # What starts a keeper carries its mark too, and is gone in an instant.
+            if not any(other["lease_id"] == one["lease_id"] for other in running.values()):
+                _write(out, {**one, "gone_ms": gone_ms})
         _stopped.wait(_LOOK_EVERY_S)
     for one in running.values():
         _write(out, {**one, "gone_ms": None})

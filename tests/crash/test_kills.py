@@ -28,7 +28,7 @@ from quota.clock import to_ms
 from quota.invariants import check_books, describe
 from quota.store.engine import open_engine, reading
 from quota.store.tables import entries, leases
-from tests.crash.load import START_WITHIN_S, Scholar, scholars_of
+from tests.crash.load import START_WITHIN_S, Scholar, Storm, scholars_of
 from tests.engine import throwaway_engine
 
 PROGRAMS = ("hub", "service", "worker", "proxy")
@@ -68,16 +68,16 @@ def _play(lab: RunningLab, folder: Path, *, kills_each: int) -> None:
     seed = int(os.environ.get("GPULAB_TEST_SEED", random.SystemRandom().randrange(1_000_000)))
     print(f"seed {seed}: GPULAB_TEST_SEED={seed} repeats the order of the kills")
     record = folder / "record.jsonl"
-    scholars, ending = scholars_of(lab, NAMES, seed)
+    scholars, storm = scholars_of(lab, NAMES, seed)
     with _recorder(lab, record):
         threads = [threading.Thread(target=one.live) for one in scholars]
         for thread in threads:
             thread.start()
-        _kill_in_random_order(lab, seed, kills_each)
-        ending.set()
+        _kill_in_random_order(lab, seed, kills_each, storm)
+        storm.ending.set()
         for thread in threads:
             thread.join(timeout=3 * START_WITHIN_S)
-        wait_for("an empty runtime", lambda: not lab.sessions(), within_s=60)
+        wait_for("an empty runtime", lambda: [_still_run(lab)] == [[]], within_s=60)
     wait_for("closed books", lambda: not _open_leases(lab), within_s=90)
     ran = [json.loads(line) for line in record.read_text().splitlines()]
     troubles = [text for one in scholars for text in one.troubles]
@@ -87,13 +87,18 @@ def _play(lab: RunningLab, folder: Path, *, kills_each: int) -> None:
     _tell(scholars, ran, kills_each)
 
 
-def _kill_in_random_order(lab: RunningLab, seed: int, kills_each: int) -> None:
+def _still_run(lab: RunningLab) -> list[str]:
+    return [f"{one.account} {one.flavor} {one.ref[:12]}" for one in lab.sessions()]
+
+
+def _kill_in_random_order(lab: RunningLab, seed: int, kills_each: int, storm: Storm) -> None:
     dice = random.Random(seed)
     order = [name for name in PROGRAMS for _ in range(kills_each)]
     dice.shuffle(order)
     for name in order:
         time.sleep(dice.uniform(0.2, 4))
         lab.kill(name)
+        storm.last_kill_at = time.time()
 
 
 @contextmanager
