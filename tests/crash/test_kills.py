@@ -33,9 +33,11 @@ from tests.engine import throwaway_engine
 
 PROGRAMS = ("hub", "service", "worker", "proxy")
 NAMES = ("ada", "blaise", "chen", "dina", "emeka")
-# Promise I5 allows one look of the worker (15 s); both runtimes tell the instants themselves, so
-# what is left is the recorder's own look (50 ms) on a busy machine.
-_SAME_WITHIN_MS = 500
+# Promise I5 allows one look of the worker (15 s) at both ends. Both runtimes tell the start
+# themselves; what is left is the recorder's own look (50 ms) on a busy machine. A keeper notes its
+# session's end and then clears up after it, before it is gone itself.
+_SAME_START_WITHIN_MS = 500
+_SAME_END_WITHIN_MS = 5_000
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +141,7 @@ def _books_agree(lab: RunningLab, ran: list[dict[str, Any]]) -> None:
             span = (to_ms(row["from_at"]), to_ms(row["until_at"]))
             spans.setdefault(row["lease_id"], []).append(span)
     assert all(row["state"] == "ended" and not row["hold"] for row in ended.values())
+    off: list[tuple[int, int]] = []
     by_ran = {UUID(one["lease_id"]): one for one in ran}
     assert len(by_ran) == len(ran), "two sessions ran on one lease"
     for lease_id, one in by_ran.items():
@@ -146,9 +149,12 @@ def _books_agree(lab: RunningLab, ran: list[dict[str, Any]]) -> None:
         row = ended[lease_id]
         if row["weight_mgpu"]:
             start, until = min(s[0] for s in spans[lease_id]), max(s[1] for s in spans[lease_id])
-            assert abs(start - one["started_ms"]) <= _SAME_WITHIN_MS, (one, row)
-            assert abs(until - one["gone_ms"]) <= _SAME_WITHIN_MS, (one, row)
+            assert abs(start - one["started_ms"]) <= _SAME_START_WITHIN_MS, (one, row)
+            assert abs(until - one["gone_ms"]) <= _SAME_END_WITHIN_MS, (one, row)
+            off.append((abs(start - one["started_ms"]), abs(until - one["gone_ms"])))
     assert set(spans) <= set(by_ran), "charged for what never ran"
+    starts, ends = zip(*off, strict=True) if off else ((0,), (0,))
+    print(f"books against the record: start within {max(starts)} ms, end within {max(ends)} ms")
 
 
 def _tell(scholars: list[Scholar], ran: list[dict[str, Any]], kills_each: int) -> None:
