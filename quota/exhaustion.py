@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TypeAlias
 
 from quota.amount import GpuTime
 from quota.clock import ms_between
@@ -18,6 +19,10 @@ from quota.ledger import Lot
 # Nothing needs to be known further ahead than the longest warning and the outage horizon; a week
 # and a day also answers "how long does the balance last" across the next reset.
 LOOK_AHEAD = timedelta(days=8)
+
+
+Coming: TypeAlias = tuple[datetime, datetime, GpuTime]
+"""GPU time that will be given: usable from, until, and how much."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ def exhausts_at(
     *,
     now: datetime,
     next_week: tuple[datetime, GpuTime] | None = None,
+    coming: Iterable[Coming] = (),
 ) -> datetime | None:
     """Return the first instant that is not paid any more, or None when none is in sight.
 
@@ -48,6 +54,7 @@ def exhausts_at(
     purses = [_Purse(lot.starts_at, lot.ends_at, lot.remaining) for lot in lots]
     if next_week is not None:
         purses.append(_Purse(next_week[0], next_week[0] + LOOK_AHEAD, next_week[1]))
+    purses += [_Purse(*one) for one in coming]
     owed = debt
     start = min(lease.charged_until or now for lease in running)
     behind = GpuTime.total(lease.unposted(now) for lease in running)

@@ -20,8 +20,14 @@ from quota.clock import ms_between, to_ms
 
 ZERO = GpuTime(0)
 
-EntryKind = Literal["give", "adjust", "expiry", "hold", "void", "charge", "repay", "refund"]
-LotSource = Literal["allowance", "grant", "refund"]
+EntryKind = Literal[
+    "give", "adjust", "expiry", "hold", "void", "charge", "repay", "draw", "return"
+]
+LotSource = Literal[
+    "allowance", "boost", "roll_over", "absence", "grant", "ta_grant", "request", "refund",
+    "pool", "help",
+]  # fmt: skip
+AccountKind = Literal["scholar", "pool", "help", "ta"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,59 @@ class Account:
                     at=at)  # fmt: skip
         if lot not in self.lots:
             self.lots.append(lot)
+
+    def reschedule(self, lot: Lot, ends_at: datetime, *, reason: str, at: datetime) -> None:
+        """Let a lot end at another instant; the entry says so, no amount moves."""
+        assert ends_at > lot.starts_at
+        if ends_at == lot.ends_at:
+            return
+        lot.ends_at = ends_at
+        transfer_id = uuid5(lot.id, f"adjust:{self.seq}")
+        self._write("adjust", transfer_id, lot=lot, author="lab.yaml", reason=reason, at=at)
+
+    # -- between accounts: what one gives another gets, under one transfer id -----------------
+
+    def receive(
+        self, lot: Lot, amount: GpuTime, transfer_id: UUID, *, author: str, reason: str,
+        at: datetime,
+    ) -> None:  # fmt: skip
+        """Take over an amount that another account has given away for this lot."""
+        assert amount > ZERO
+        if lot not in self.lots:
+            assert not lot.remaining, "the entry fills the lot"
+            self.lots.append(lot)
+            self.new_lots.append(lot)
+            lot.amount = ZERO
+        lot.amount += amount
+        self._write("draw", transfer_id, posted=amount, lot=lot, author=author, reason=reason,
+                    at=at)  # fmt: skip
+
+    def give_away(
+        self, amount: GpuTime, transfer_id: UUID, *, author: str, reason: str, at: datetime
+    ) -> None:
+        """Give an amount to another account; the caller has checked that it is available."""
+        assert ZERO < amount <= self.available(at)
+        left = amount
+        for part, lot in enumerate(self._in_drawing_order(at), start=1):
+            drawn = min(left, lot.remaining)
+            if drawn:
+                self._write("draw", transfer_id, part=part, posted=-drawn, lot=lot, author=author,
+                            reason=reason, at=at)  # fmt: skip
+                left -= drawn
+        assert not left, "what is available is in the lots"
+
+    def hand_back(self, lot: Lot, transfer_id: UUID, *, reason: str, at: datetime) -> GpuTime:
+        """Close a lot that another account filled; return what of it goes back there."""
+        rest = lot.remaining
+        if rest:
+            self._write("return", transfer_id, posted=-rest, lot=lot, reason=reason, at=at)
+        self._close(lot, at)
+        return rest
+
+    def take_back(self, amount: GpuTime, transfer_id: UUID, *, reason: str, at: datetime) -> None:
+        """Put back what another account did not use; the caller knows that a lot is open."""
+        last = self._in_drawing_order(at)[-1]
+        self._write("return", transfer_id, part=1, posted=amount, lot=last, reason=reason, at=at)
 
     def expire(self, lot: Lot, *, at: datetime) -> None:
         """Close a lot whose time is over; what is left of it lapses."""

@@ -5,14 +5,19 @@ where more happened are locked, loaded again and advanced, each in its own trans
 one slow or broken account never holds up the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, RowMapping
 
+from quota.allowances import boost_ids
+from quota.attaching import keep_helping
+from quota.attachments import Attachment
+from quota.budgets import draw_from_pool, wants_help, wants_pool
 from quota.clock import ms_between, to_ms
+from quota.desk import open_desk
 from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
@@ -20,6 +25,7 @@ from quota.observed import Observed
 from quota.reconcile import Advance, Seen, StopOrder, advance, deadline_of
 from quota.store import reads, writes
 from quota.store.engine import reading, transaction
+from quota.store.office import attachments_by_account
 
 # Leases for what runs without one get ids derived from the container, so that adopting twice is
 # once.
@@ -68,15 +74,20 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
         open_leases = reads.all_open_leases(tx, hub_id)
         rows = reads.account_rows(tx, open_leases)
         lots = reads.open_lots(tx, open_leases)
+        helped = attachments_by_account(tx, hub_id)
+        boosts = _boosts_given(tx, rows, lab, given.now)
     quiet: list[tuple[UUID, datetime]] = []
     for row in rows:
         account, before = reads.account_of(row, lots[row["id"]]), open_leases[row["id"]]
-        ahead = _advance(account, before, seen, lab, given.now)
-        if _is_quiet(account, before, ahead):
+        ahead = _advance(account, before, seen, lab, now=given.now, boosts=boosts)
+        attachment = helped.get(account.id)
+        if _is_quiet(account, before, ahead) and not _is_paid_by_others(
+            account, ahead, attachment, lab, given.now
+        ):
             quiet += _sightings(before, ahead.leases)
         else:
-            account, ahead = _advance_locked(
-                engine, row["id"], seen, lab, now=given.now, result=result
+            ahead = _advance_locked(
+                engine, account, seen, lab, now=given.now, result=result, attachment=attachment
             )
         _collect(result, ahead, lab, given.now)
     with transaction(engine) as tx:
@@ -86,28 +97,70 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
 
 
 def _advance(
-    account: Account, leases: list[Lease], seen: Seen, lab: Lab, now: datetime
+    account: Account,
+    leases: list[Lease],
+    seen: Seen,
+    lab: Lab,
+    *,
+    now: datetime,
+    boosts: Collection[UUID],
 ) -> Advance:
     section = lab.section_of(account.name)
-    return advance(account, leases, seen, lab=lab, section=section, now=now)
+    return advance(account, leases, seen, lab=lab, section=section, now=now, given=boosts)
+
+
+def _boosts_given(
+    tx: Connection, rows: Sequence[RowMapping], lab: Lab, now: datetime
+) -> Collection[UUID]:
+    """Look up for all accounts at once which of the present boosts they have had."""
+    if not lab.due_dates:
+        return ()
+    wanted = [
+        lot_id
+        for row in rows
+        for lot_id in boost_ids(row["id"], lab, lab.section_of(row["name"]), row["name"], now)
+    ]
+    return reads.existing_lots(tx, wanted)
+
+
+def _is_paid_by_others(
+    account: Account, ahead: Advance, attachment: Attachment | None, lab: Lab, now: datetime
+) -> bool:
+    """Tell whether a pool or help budget has to be asked before this account goes on."""
+    section = lab.section_of(account.name)
+    return wants_help(account, ahead.leases, attachment, lab, now) or wants_pool(
+        account, ahead.leases, lab, section, now
+    )
 
 
 def _advance_locked(
-    engine: Engine, account_id: int, seen: Seen, lab: Lab, *, now: datetime, result: TickResult
-) -> tuple[Account, Advance]:
+    engine: Engine,
+    account: Account,
+    seen: Seen,
+    lab: Lab,
+    *,
+    now: datetime,
+    result: TickResult,
+    attachment: Attachment | None,
+) -> Advance:
     with transaction(engine) as tx:
-        row = reads.account_rows(tx, [account_id], lock=True)[0]
-        account = reads.account_of(row, reads.open_lots(tx, [account_id])[account_id])
-        before = reads.open_leases(tx, account_id)
-        ahead = _advance(account, before, seen, lab, now)
-        writes.save_account(tx, account)
-        for old, new in zip(before, ahead.leases, strict=True):
+        desk = open_desk(tx, lab, account.hub_id, account.name, now=now)
+        if attachment is not None:
+            keep_helping(desk, attachment.id)
+        if wants_pool(desk.account, desk.leases, lab, desk.section, now):
+            draw_from_pool(desk, sum(one.weight_mgpu for one in desk.leases if one.is_running))
+        given = reads.existing_lots(
+            tx, boost_ids(account.id, lab, desk.section, account.name, now)
+        )
+        ahead = _advance(desk.account, desk.leases, seen, lab, now=now, boosts=given)
+        desk.save()
+        for old, new in zip(desk.leases, ahead.leases, strict=True):
             writes.update_lease(tx, old, new)
             if new.state == "ended":
                 result.ended += 1
                 _count_end(tx, new)
         writes.save_notices(tx, ahead.notices)
-    return account, ahead
+    return ahead
 
 
 def _is_quiet(account: Account, before: list[Lease], ahead: Advance) -> bool:
@@ -133,8 +186,8 @@ def _collect(result: TickResult, ahead: Advance, lab: Lab, now: datetime) -> Non
     result.removals += ahead.removals
     for lease in ahead.leases:
         if lease.is_running and lease.ref is not None:
-            ends_at = ahead.ends_at if lease.weight_mgpu else None
-            at = deadline_of(ends_at, lab, now)
+            ending = ahead.endings.get(lease.id)
+            at = deadline_of(ending.at if ending else None, lab, now)
             result.deadlines.append(Deadline(lease_id=lease.id, ref=lease.ref, at=at))
     ends = [at for at in (result.next_end_at, ahead.ends_at) if at is not None]
     result.next_end_at = min(ends, default=None)

@@ -1,6 +1,6 @@
 """Reading the books. Whoever is going to write takes the account's lock with the first read."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,11 +20,11 @@ _GPU_FIELDS = tuple(GpuUse.__slots__)
 
 
 def account_row(
-    tx: Connection, hub_id: str, name: str, *, lock: bool = False
+    tx: Connection, hub_id: str, name: str, *, kind: str = "scholar", lock: bool = False
 ) -> RowMapping | None:
-    """Find a scholar's account row; with `lock` nobody else can change it until the commit."""
+    """Find an account's row; with `lock` nobody else can change it until the commit."""
     query = select(accounts).where(
-        accounts.c.hub_id == hub_id, accounts.c.kind == "scholar", accounts.c.name == name
+        accounts.c.hub_id == hub_id, accounts.c.kind == kind, accounts.c.name == name
     )
     return tx.execute(_locked(query, lock=lock)).mappings().one_or_none()
 
@@ -59,6 +59,13 @@ def open_lots(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lot]
     for row in tx.execute(query).mappings():
         found[row["account_id"]].append(_lot(row))
     return found
+
+
+def existing_lots(tx: Connection, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return which of these lots have been given, open or closed."""
+    if not ids:
+        return frozenset()
+    return frozenset(tx.execute(select(lots.c.id).where(lots.c.id.in_(list(ids)))).scalars())
 
 
 def lots_since(tx: Connection, account_id: int, since: datetime) -> list[Lot]:
