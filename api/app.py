@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx2
 from fastapi import FastAPI
 
 from api import problems
 from api.auth import Identities, hub_http
+from api.envelope import Envelope
 from api.limits import BodyLimit
 from api.metrics import Metrics
 from api.policy import LabFile
@@ -16,35 +18,40 @@ from quota.clock import Clock, SystemClock
 from quota.service import Books
 from quota.store.engine import open_engine
 
-# The hub's proxy passes the service's pages on under its own prefix.
+# The hub's proxy passes the service's pages on under its own prefix. Health and metrics are not
+# there: they are for the machine that the service runs on.
 PROXY_PREFIX = "/services/gpulab"
 
 
-def create_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: ApiSettings, clock: Clock | None = None, hub: httpx2.AsyncClient | None = None
+) -> FastAPI:
     """Build the service on a migrated database."""
     policy = LabFile(settings.lab_file)
     engine = open_engine(settings.database_url.get_secret_value())
     books = Books(engine, policy.lab, clock or SystemClock(), hub_id=settings.hub_id)
-    hub = hub_http(settings.hub_api_url)
+    asks_hub = hub or hub_http(settings.hub_api_url)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with policy.watched(books):
             yield
-        await hub.aclose()
+        await asks_hub.aclose()
         engine.dispose()
 
     app = FastAPI(
         title="gpulab", summary="The books of GPU-hours: admit, meter, warn, stop.",
-        lifespan=lifespan, docs_url=None, redoc_url=None,
+        lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
     app.state.books = books
     app.state.metrics = Metrics(books)
     app.state.identities = Identities(
-        settings.secret("admission_token"), hub, cache_s=settings.identity_cache_s
+        settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
     problems.install(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    # Added last, so it is outermost: it answers for everything inside it.
+    app.add_middleware(Envelope, answer_within_s=settings.answer_within_s)
     for router in (leases.router, accounts.router, grants.router):
         app.include_router(router)
         app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)

@@ -7,6 +7,7 @@ revoked token is dead within that time.
 
 import hashlib
 import hmac
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,7 +24,7 @@ log = structlog.get_logger()
 
 ADMIN_SCOPE = "custom:gpulab:admin"
 ACCESS_SCOPES = frozenset({"access:services", "access:services!service=gpulab"})
-_TOKEN_MOST_CHARS = 512
+_TOKEN = re.compile(r"[!-~]{1,512}")
 _REMEMBERED_MOST = 10_000
 _HUB_TIMEOUT_S = 3.0
 
@@ -102,7 +103,7 @@ async def get_caller(request: Request) -> Caller:
     """Find the caller of a request (a FastAPI dependency)."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
-    if kind.lower() not in ("token", "bearer") or not 0 < len(token) <= _TOKEN_MOST_CHARS:
+    if kind.lower() not in ("token", "bearer") or not _TOKEN.fullmatch(token):
         raise _nobody()
     identities: Identities = request.app.state.identities
     return await identities.caller_of(token)

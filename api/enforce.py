@@ -46,11 +46,18 @@ class Enforcer:
         self._busy = {key: done for key, done in self._busy.items() if not done.done()}
         for order in orders:
             if order.lease_id not in self._busy:
-                self._busy[order.lease_id] = self._pool.submit(self._end, order)
+                self._busy[order.lease_id] = self._pool.submit(self._end_safely, order)
 
     def close(self) -> None:
         """Wait for what is in progress."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _end_safely(self, order: StopOrder) -> None:
+        try:
+            self._end(order)
+        except Exception:
+            # Nobody reads the future; the next tick orders the stop again.
+            log.exception("stop_broken", lease=str(order.lease_id), alarm=True)
 
     def _end(self, order: StopOrder) -> None:
         began = time.monotonic()
@@ -76,7 +83,7 @@ class Enforcer:
                 step()
             except (RuntimeUnavailable, StillRunning) as error:
                 log.warning("stop_step_failed", lease=str(order.lease_id), step=how,
-                            error=str(error)[:200])  # fmt: skip
+                            error=str(error))  # fmt: skip
             else:
                 return how
         return None

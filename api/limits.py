@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem
+from api.problems import Problem, http_problem
 
 
 class BodyLimit:
@@ -18,27 +18,21 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         if self._says_too_much(scope):
-            await self._refuse(scope, receive, send)
+            request_id = scope.get("state", {}).get("request_id")
+            await http_problem(self._too_large(), request_id)(scope, receive, send)
             return
         read = 0
-        refused = False
 
         async def counted() -> Message:
-            nonlocal read, refused
+            nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._limit_bytes:
-                refused = True
-                return {"type": "http.request", "body": b"", "more_body": False}
+                # Whoever reads the body gets this instead of it, so nothing is done with a part.
+                raise self._too_large()
             return message
 
-        async def answer(message: Message) -> None:
-            if not refused:
-                await send(message)
-
-        await self._app(scope, counted, answer)
-        if refused:
-            await self._refuse(scope, receive, send)
+        await self._app(scope, counted, send)
 
     def _says_too_much(self, scope: Scope) -> bool:
         for name, value in scope["headers"]:
@@ -46,7 +40,6 @@ class BodyLimit:
                 return not value.isdigit() or int(value[:12]) > self._limit_bytes
         return False
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _too_large(self) -> Problem:
         detail = f"A request may have at most {self._limit_bytes} bytes."
-        response = problem(413, "too_large", "The request is too large", detail)
-        await response(scope, receive, send)
+        return Problem(413, "too_large", "The request is too large", detail)

@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from api.problems import STATUS
 from quota.errors import BooksUnavailable
 from quota.placement import FULL_MGPU
 from quota.service import Books
@@ -21,11 +22,7 @@ from quota.tick import LAG_EDGES_S
 from quota.views import LoadView
 
 STATES = ("waiting", "held", "active", "stopping")
-REFUSAL_CODES = (
-    "insufficient_balance", "outside_program", "not_on_roster", "too_many_sessions",
-    "flavor_cannot_be_placed", "lease_conflict", "grant_conflict", "no_such_flavor",
-    "no_such_image", "no_such_lease", "no_such_account", "bad_amount",
-)  # fmt: skip
+REFUSAL_CODES = tuple(refusal.code for refusal in STATUS)
 _MGPU_MS_PER_GPU_SECOND = 1_000_000
 
 

@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
 from quota import errors
@@ -17,6 +18,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.InsufficientBalance: 409,
     errors.OutsideProgram: 409,
     errors.NotOnRoster: 409,
+    errors.AlreadyRunning: 409,
     errors.TooManySessions: 409,
     errors.FlavorCannotBePlaced: 409,
     errors.LeaseConflict: 409,
@@ -27,8 +29,26 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.NoSuchAccount: 404,
     errors.BadAmount: 422,
 }
+
+# What the service itself says no to: code and when.
+OWN_CODES: Mapping[str, str] = {
+    "not_signed_in": "401: no token, or one that the hub does not know (any more).",
+    "forbidden": "403: a token without the right to do this.",
+    "no_such_hub": "404: the service keeps no books of the hub that is named.",
+    "not_found": "404: no such address.",
+    "method_not_allowed": "405: the address exists, the method does not.",
+    "id_conflict": "409: the id was used by another request at the same moment.",
+    "too_large": "413: the body is larger than allowed.",
+    "invalid_request": "422: something is missing, wrong or unknown; `errors` names it.",
+    "http_error": "Any other 4xx, such as a body that is no JSON.",
+    "internal": "500: a mistake of the lab; the log has it under the request id.",
+    "hub_unavailable": "503: the hub cannot be asked whose a token is. `Retry-After` says when.",
+    "unavailable": "503: the books do not answer. `Retry-After` says when.",
+}
 ASK = "Ask an organizer of your program."
 RETRY_AFTER_S = 5
+_MOST_FAULTS = 20
+_FAULT_MOST_CHARS = 200
 
 
 class ProblemResponse(JSONResponse):
@@ -56,58 +76,97 @@ def problem(status: int, code: str, title: str, detail: str, **more: object) -> 
     return ProblemResponse(body, status_code=status, headers=headers)
 
 
-def refusal_problem(error: errors.Refusal) -> ProblemResponse:
+def refusal_problem(error: errors.Refusal, request_id: str | None = None) -> ProblemResponse:
     """Turn a refusal of the books into a problem document."""
     retry_at = error.retry_at.isoformat() if error.retry_at else None
     status = STATUS[type(error)]
     ask = ASK if status == 409 else None
-    return problem(status, error.code, error.title, error.message, retry_at=retry_at, ask=ask)
+    return problem(status, error.code, error.title, error.message, retry_at=retry_at, ask=ask,
+                   request_id=request_id)  # fmt: skip
+
+
+def http_problem(error: HTTPException, request_id: str | None) -> ProblemResponse:
+    """Turn an HTTP error, ours or the framework's, into a problem document."""
+    if isinstance(error, Problem):
+        return problem(error.status_code, error.code, error.title, error.detail,
+                       request_id=request_id)  # fmt: skip
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return problem(error.status_code, code, str(error.detail), str(error.detail),
+                   request_id=request_id)  # fmt: skip
+
+
+def unavailable_problem(request_id: str | None) -> ProblemResponse:
+    """Say that the database does not answer."""
+    return problem(503, "unavailable", "The books do not answer",
+                   "The books do not answer just now. Try again in a few seconds.",
+                   request_id=request_id)  # fmt: skip
+
+
+def too_slow_problem(request_id: str) -> ProblemResponse:
+    """Say that an answer took too long; to the caller that is the same as no answer."""
+    log.warning("answered_too_late")
+    return unavailable_problem(request_id)
+
+
+def internal_problem(request_id: str) -> ProblemResponse:
+    """Say that the mistake is ours, and nothing of what it was."""
+    return problem(500, "internal", "Something went wrong here",
+                   "The lab made a mistake; it is logged. Try again, and tell an operator "
+                   "the request id if it stays.", request_id=request_id)  # fmt: skip
 
 
 def install(app: FastAPI) -> None:
     """Register the handlers."""
     app.add_exception_handler(errors.Refusal, _refusal)
     app.add_exception_handler(errors.BooksUnavailable, _unavailable)
+    app.add_exception_handler(IntegrityError, _met)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
-def _refusal(request: Request, error: Exception) -> ProblemResponse:
+# The handlers are `async`, so that no thread is spent on them while the database hangs.
+
+
+async def _refusal(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, errors.Refusal)
-    metrics = getattr(request.app.state, "metrics", None)
-    if metrics is not None:
-        metrics.count_refusal(error.code)
-    return refusal_problem(error)
+    request.app.state.metrics.count_refusal(error.code)
+    return refusal_problem(error, _id_of(request))
 
 
-def _unavailable(_request: Request, error: Exception) -> ProblemResponse:
-    log.warning("books_unavailable", error=str(error)[:200])
-    return problem(503, "unavailable", "The books do not answer",
-                   "The books do not answer just now. Try again in a few seconds.")  # fmt: skip
+async def _unavailable(request: Request, error: Exception) -> ProblemResponse:
+    log.warning("books_unavailable", error=str(error))
+    return unavailable_problem(_id_of(request))
 
 
-def _invalid(_request: Request, error: Exception) -> ProblemResponse:
+async def _met(request: Request, error: Exception) -> ProblemResponse:
+    """Two requests met in the database, which let only one through and undid the other."""
+    assert isinstance(error, IntegrityError)
+    log.error("constraint_refused", error=str(error.orig))
+    return problem(409, "id_conflict", "This id is in use",
+                   "Another request used this id, or did the same, at the same moment. Ask again "
+                   "to see what became of it.", request_id=_id_of(request))  # fmt: skip
+
+
+async def _invalid(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
     faults = [
-        {"where": ".".join(str(part) for part in one["loc"])[:200], "what": one["msg"][:200]}
-        for one in error.errors()[:20]
+        {"where": _shown(".".join(str(part) for part in one["loc"])), "what": _shown(one["msg"])}
+        for one in error.errors()[:_MOST_FAULTS]
     ]
     return problem(422, "invalid_request", "The request is not understood",
                    "Something in the request is missing or wrong; `errors` names it.",
-                   errors=faults)  # fmt: skip
+                   errors=faults, request_id=_id_of(request))  # fmt: skip
 
 
-def _http(_request: Request, error: Exception) -> ProblemResponse:
+async def _http(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)
-    if isinstance(error, Problem):
-        return problem(error.status_code, error.code, error.title, error.detail)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    return problem(error.status_code, code, str(error.detail), str(error.detail))
+    return http_problem(error, _id_of(request))
 
 
-def _unexpected(_request: Request, error: Exception) -> ProblemResponse:
-    log.error("request_failed", exc_info=error)
-    return problem(500, "internal", "Something went wrong here",
-                   "The lab made a mistake; it is logged. Try again, and tell an operator "
-                   "if it stays.")  # fmt: skip
+def _id_of(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)
+
+
+def _shown(text: str) -> str:
+    """Cut a text that came from outside, and take out what is no text (lone surrogates)."""
+    return text[:_FAULT_MOST_CHARS].encode(errors="replace").decode()

@@ -4,15 +4,22 @@ GPU time is a whole number of thousandths of a GPU x milliseconds (`..._mgpu_ms`
 them are one GPU-hour. `..._hours` are texts for people, rounded once.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-ServerName = Annotated[str, StringConstraints(max_length=255)]
-ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+# No control characters anywhere: they are no part of a name, PostgreSQL refuses NUL, and a line
+# break would tear a log line.
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_PLAIN)]
+ServerName = Annotated[str, StringConstraints(max_length=255, pattern=_PLAIN)]
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_PLAIN)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PLAIN)]
+
+# Far behind every program, and far before the instants that no longer have a millisecond count.
+_LAST_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Body(BaseModel):
@@ -46,8 +53,10 @@ class GrantIn(Body):
     hours: Annotated[str, StringConstraints(max_length=32)] = Field(
         description='Hours as text: "2.5"', examples=["2.5"]
     )
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    until: AwareDatetime | None = Field(default=None, description="End; else the week's end.")
+    reason: Reason
+    until: AwareDatetime | None = Field(
+        default=None, lt=_LAST_END, description="End; else the week's end."
+    )
 
 
 class GpuOut(BaseModel):

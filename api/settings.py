@@ -7,24 +7,47 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class _LabSettings(BaseSettings):
-    """What service and worker share. Nothing is read at import time, no secret has a default."""
+class CannotStart(Exception):
+    """Something outside the program is not as it has to be; the text says what to do."""
+
+
+class BooksSettings(BaseSettings):
+    """Where the books are. Nothing is read at import time, no secret has a default."""
 
     model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
 
     database_url: SecretStr = Field(description="SQLAlchemy URL of the books.")
+
+
+class DeskSettings(BooksSettings):
+    """What it takes to use the books: whose they are, and the policy."""
+
     lab_file: Path = Field(description="The lab's policy, lab.yaml.")
     hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
+
+
+class _LabSettings(DeskSettings):
+    """What service and worker share."""
+
     hub_api_url: str = Field(
         default="http://127.0.0.1:8081/hub/api", description="The REST API of JupyterHub."
     )
     secrets_dir: Path = Field(description="Folder with the secrets, one file each.")
 
     def secret(self, name: str) -> str:
-        """Read one secret; a missing or empty one is an error, never a default."""
-        text = (self.secrets_dir / name).read_text().strip()
+        """Read one secret; there is never a default.
+
+        Raises:
+            CannotStart: it is missing, empty or cannot be read.
+
+        """
+        path = self.secrets_dir / name
+        try:
+            text = path.read_text().strip()
+        except OSError as error:
+            raise CannotStart(f"The secret {path} cannot be read: {error.strerror}.") from error
         if not text:
-            raise ValueError(f"the secret {name} is empty: {self.secrets_dir / name}")
+            raise CannotStart(f"The secret {path} is empty; put one line into it.")
         return text
 
 
@@ -39,12 +62,18 @@ class ApiSettings(_LabSettings):
     identity_cache_s: int = Field(
         default=30, ge=0, le=300, description="How long a token's owner is remembered."
     )
+    answer_within_s: float = Field(
+        default=4.0,
+        ge=0.1,
+        le=30,
+        description="When a caller is told 503 although the database has not answered yet.",
+    )
 
 
 class WorkerSettings(_LabSettings):
     """The worker."""
 
-    state_dir: Path = Field(description="The lab's state folder.")
+    state_dir: Path = Field(description="The lab's state folder, an absolute path.")
     spawner: Literal["process", "docker"] = Field(description="What the sessions run in.")
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's metrics; 0: none."
@@ -52,3 +81,40 @@ class WorkerSettings(_LabSettings):
     hub_stop_budget_s: float = Field(
         default=8.0, ge=0, le=60, description="How long the hub gets to stop a session."
     )
+
+
+class WatchdogSettings(BaseSettings):
+    """The watchdog: it knows the worker's file and the runtime, and no more."""
+
+    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
+
+    state_dir: Path = Field(description="The lab's state folder, an absolute path.")
+    spawner: Literal["process", "docker"] = Field(description="What the sessions run in.")
+    hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
+    watch_every_s: float = Field(default=5.0, ge=0.1, le=60, description="How often to look.")
+    watch_grace_s: int = Field(default=20, ge=0, le=600, description="Time to stop by itself.")
+
+
+# What only the hub reads; named here so that `gpulab check` can find a misspelled variable
+# although the service knows nothing of the hub's code.
+HUB_VARIABLES = frozenset(
+    {
+        "GPULAB_SERVICE_URL",
+        "GPULAB_BIND_URL",
+        "GPULAB_PUBLIC_HOST",
+        "GPULAB_HUB_BIND_URL",
+        "GPULAB_PROXY_API_URL",
+        "GPULAB_AUTHENTICATOR",
+        "GPULAB_DOCKER_NETWORK",
+    }
+)
+
+
+def known_variables() -> frozenset[str]:
+    """Name every environment variable of the lab."""
+    own = {
+        f"GPULAB_{name.upper()}"
+        for settings in (ApiSettings, WorkerSettings, WatchdogSettings)
+        for name in settings.model_fields
+    }
+    return HUB_VARIABLES | own

@@ -6,33 +6,24 @@ are all dead. While the worker lives it has nothing to do, since deadlines move 
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Literal
 
 import structlog
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.deadlines import Deadlines, SessionDeadline, read_deadlines
+from api.logs import configure_logs
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
+from api.settings import WatchdogSettings
+from api.starting import plain_exit
 from quota.clock import Clock, SystemClock
 
 log = structlog.get_logger()
 
-
-class WatchdogSettings(BaseSettings):
-    """Where the file is and what the sessions run in."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
-
-    state_dir: Path = Field(description="The lab's state folder.")
-    spawner: Literal["process", "docker"] = Field(description="What the sessions run in.")
-    hub_id: str = Field(default="main", description="Whose sessions.")
-    watch_every_s: float = Field(default=5.0, ge=0.1, le=60, description="How often to look.")
-    watch_grace_s: int = Field(default=20, ge=0, le=600, description="Time to stop by itself.")
+_AT_ONCE = 16
 
 
 def overdue(some: Deadlines | None, now: datetime) -> tuple[SessionDeadline, ...]:
@@ -55,11 +46,18 @@ class Watchdog:
     def look(self) -> int:
         """Stop what is overdue; return how many sessions were stopped."""
         try:
-            self._last = read_deadlines(self._path)
+            found = read_deadlines(self._path)
         except (ValueError, OSError) as error:
-            # A broken note is no reason to let go of the last good one.
-            log.warning("deadlines_not_read", error=str(error)[:200])
-        return sum(self._stop(one) for one in overdue(self._last, self._clock.now()))
+            log.warning("deadlines_not_read", error=str(error))
+        else:
+            # A broken or missing note is no reason to let go of the last good one.
+            self._last = found or self._last
+        late = overdue(self._last, self._clock.now())
+        if not late:
+            return 0
+        # Side by side: each may take its whole grace, and all of them are late already.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return sum(pool.map(self._stop, late))
 
     def _stop(self, one: SessionDeadline) -> bool:
         try:
@@ -68,7 +66,7 @@ class Watchdog:
             log.error("session_outlived_deadline", lease=one.lease_id, alarm=True)
             self._end(one.ref)
         except (RuntimeUnavailable, StillRunning) as error:
-            log.error("overdue_not_stopped", lease=one.lease_id, error=str(error)[:200],
+            log.error("overdue_not_stopped", lease=one.lease_id, error=str(error),
                       alarm=True)  # fmt: skip
             return False
         log.info("session_stopped", lease=one.lease_id, how="watchdog")
@@ -83,7 +81,13 @@ class Watchdog:
 
 def main() -> None:
     """Watch until SIGTERM or SIGINT."""
-    settings = WatchdogSettings()
+    configure_logs("watchdog")
+    with plain_exit():
+        watch(WatchdogSettings())
+
+
+def watch(settings: WatchdogSettings) -> None:
+    """Put a watchdog together and let it look."""
     runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     path = settings.state_dir / "deadlines.json"
     watchdog = Watchdog(path, runtime, SystemClock(), grace_s=settings.watch_grace_s)
@@ -96,4 +100,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, stop)
     log.info("watchdog_started", runtime=runtime.name)
     while not stopped.wait(settings.watch_every_s):
-        watchdog.look()
+        try:
+            watchdog.look()
+        except Exception:
+            # It is the last line: whatever is wrong with one look, there is a next one.
+            log.exception("look_broken", alarm=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,10 +17,13 @@ from api.deadlines import Deadlines, SessionDeadline, write_deadlines
 from api.enforce import Enforcer
 from api.gpus import GpuInventory, InventoryUnavailable, choose_inventory
 from api.hubclient import HubClient
+from api.logs import configure_logs
 from api.policy import LabFile
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
+from api.starting import plain_exit, require_current
+from api.worker_metrics import WorkerMetrics, served
 from quota.clock import Clock, SystemClock, ms_between
 from quota.errors import BooksUnavailable
 from quota.placement import GpuUse
@@ -48,6 +51,7 @@ class Worker:
         *,
         policy: LabFile,
         save_deadlines: Callable[[Deadlines], None],
+        metrics: WorkerMetrics,
     ) -> None:
         self._books = books
         self._runtime = runtime
@@ -55,6 +59,7 @@ class Worker:
         self._inventory = inventory
         self._policy = policy
         self._save_deadlines = save_deadlines
+        self._metrics = metrics
         self._last_checkpoint = books.clock.now() - _CHECKPOINT_EVERY
         self.nudged = threading.Event()
 
@@ -74,6 +79,7 @@ class Worker:
         result = self._books.tick(observed, seen_at=seen_at)
         self._write_deadlines(result)
         self._enforcer.carry_out(result.stops)
+        self._metrics.note_stops(len(result.stops))
         for ref in result.removals:
             self._remove(ref)
         for stray in result.adopted:
@@ -102,15 +108,26 @@ class Worker:
                 self.nudged.clear()
 
     def _try_tick(self) -> TickResult | None:
+        began, outcome, result = time.monotonic(), "done", None
         try:
-            self.take_inventory()
-            return self.tick()
-        except (RuntimeUnavailable, BooksUnavailable, InventoryUnavailable) as error:
-            log.warning("tick_failed", error=type(error).__name__, detail=str(error)[:200])
+            self._try_inventory()
+            result = self.tick()
+        except (RuntimeUnavailable, BooksUnavailable) as error:
+            outcome = "failed"
+            log.warning("tick_failed", error=type(error).__name__, detail=str(error))
         except Exception:
             # A fault of ours must not end metering for everybody; the alarm is the stale tick.
+            outcome = "broken"
             log.exception("tick_broken", alarm=True)
-        return None
+        self._metrics.count_tick(outcome, time.monotonic() - began)
+        return result
+
+    def _try_inventory(self) -> None:
+        try:
+            self.take_inventory()
+        except InventoryUnavailable as error:
+            # The GPUs known so far stay: what runs is metered and stopped all the same.
+            log.warning("inventory_failed", error=str(error))
 
     def _wait_s(self, result: TickResult | None) -> float:
         tick_s = float(self._books.lab.policy.tick_s)
@@ -147,17 +164,28 @@ class Worker:
 
 def main() -> None:
     """Run the worker until SIGTERM or SIGINT."""
-    settings = WorkerSettings()
-    stopped = threading.Event()
-    url = settings.database_url.get_secret_value()
-    with sole_holder(url, "worker", give_up=stopped):
-        run_worker(settings, url, stopped, SystemClock())
+    metrics = WorkerMetrics()
+    configure_logs("worker", on_alarm=metrics.count_alarm)
+    with plain_exit():
+        settings = WorkerSettings()
+        stopped = threading.Event()
+        url = settings.database_url.get_secret_value()
+        with (
+            sole_holder(url, "worker", give_up=stopped),
+            served(metrics, settings.worker_metrics_port),
+        ):
+            run_worker(settings, url, stopped, SystemClock(), metrics)
 
 
-def run_worker(settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock) -> None:
+def run_worker(
+    settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock,
+    metrics: WorkerMetrics,
+) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
-    books = Books(open_engine(url, pool_size=2), policy.lab, clock, hub_id=settings.hub_id)
+    engine = open_engine(url, pool_size=2)
+    require_current(engine)
+    books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
     runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     gpus = policy.lab.gpus
     inventory, why = choose_inventory(gpus.mode, gpus.declared)
@@ -171,6 +199,7 @@ def run_worker(settings: WorkerSettings, url: str, stopped: threading.Event, clo
     worker = Worker(
         books, runtime, enforcer, inventory, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
+        metrics=metrics,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)
@@ -178,6 +207,7 @@ def run_worker(settings: WorkerSettings, url: str, stopped: threading.Event, clo
     worker.run(stopped)
     enforcer.close()
     hub.close()
+    engine.dispose()
     log.info("worker_stopped")
 
 
@@ -198,3 +228,7 @@ def _stop_on_signals(stopped: threading.Event, nudge: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+
+
+if __name__ == "__main__":
+    main()

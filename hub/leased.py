@@ -1,6 +1,7 @@
 """What a spawner knows of the lease that pays for its server; survives a restart of the hub."""
 
 from typing import Any
+from uuid import UUID, uuid4
 
 from traitlets import Bool, Float, HasTraits, Int, Unicode
 
@@ -10,6 +11,8 @@ _KEPT = ("lease_id", "flavor_name", "image_name", "gpu_uuid", "gpu_is_virtual")
 
 class Leased(HasTraits):
     """Mixed into a spawner: the pre-spawn hook fills these in, `start` reads them."""
+
+    hub_id = Unicode("main", help="Which hub this is, for the books.").tag(config=True)
 
     lease_id = Unicode("", help="The lease, made and saved before the service is asked for it.")
     flavor_name = Unicode("", help="The flavor of lab.yaml that was chosen.")
@@ -22,12 +25,23 @@ class Leased(HasTraits):
 
     def get_state(self) -> dict[str, Any]:
         """Return what the hub saves of a running server."""
-        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        state: dict[str, Any] = super().get_state()
         state.update({name: getattr(self, name) for name in _KEPT if getattr(self, name)})
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what the hub saved."""
-        super().load_state(state)  # type: ignore[misc]
+        super().load_state(state)
         for name in _KEPT:
             setattr(self, name, state.get(name, type(self).class_traits()[name].default_value))
+
+    def real_gpu(self) -> str:
+        """Return the GPU that the session may really use; empty for none."""
+        return "" if self.gpu_is_virtual else str(self.gpu_uuid)
+
+    def sure_lease_id(self) -> str:
+        """Return the lease id as a UUID's text; make one where no hook has."""
+        # It becomes part of names of folders and containers: nothing but a UUID will do.
+        lease_id = str(UUID(self.lease_id) if self.lease_id else uuid4())
+        self.lease_id = lease_id
+        return lease_id

@@ -129,8 +129,27 @@ def _give_weeks(
         _give_week(account, lab, section, owed, now=now)
         leases = _close_ended_lots(account, leases, lab=lab, section=section, now=now)
     if week is not None:
+        leases = _post_before_cut(account, leases, lab, section, week, now=now)
         _give_week(account, lab, section, week, now=now)
     return leases
+
+
+def _post_before_cut(
+    account: Account, leases: list[Lease], lab: Lab, section: Section, week: Week, *, now: datetime
+) -> list[Lease]:
+    """Post all known use before a lot shrinks: what is used is not taken back, posted or not."""
+    hours = entitlement(lab, section, account.name, week).hours
+    owed = {_boost_id(account.id, due): due.hours
+            for due in boosts_at(lab, section, account.name, now)}  # fmt: skip
+    is_cut = any(
+        lot.remaining
+        and lot.amount > (hours if lot.source == "allowance" else owed.get(lot.id, GpuTime.ZERO))
+        for lot in account.lots
+        if lot.source == "boost" or (lot.source == "allowance" and lot.starts_at == week.starts_at)
+    )
+    if not is_cut:
+        return leases
+    return [post_use(account, lease, lease.observed_until or now, at=now) for lease in leases]
 
 
 def _next_owed(account: Account, lab: Lab, section: Section, now: datetime) -> Week | None:

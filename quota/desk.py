@@ -54,6 +54,8 @@ def open_desk(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
     after = settle(account, before, lab=lab, section=section, now=now, given=given)
     desk = Desk(tx=tx, lab=lab, section=section, account=account, leases=before, now=now)
     desk.replace_leases(after)
+    # At once: what the leases say is charged must be in the ledger however the use case goes on.
+    desk.save()
     return desk
 
 

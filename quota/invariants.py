@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from quota.amount import GpuTime
-from quota.chain import GENESIS, entry_hash
+from quota.chain import GENESIS, entry_hash, heads_hash
+from quota.clock import to_ms
 from quota.ledger import Entry
 from quota.placement import FULL_MGPU
-from quota.store.tables import accounts, entries, gpus, leases, lots
+from quota.store.tables import (
+    accounts,
+    checkpoint_heads,
+    checkpoints,
+    entries,
+    gpus,
+    leases,
+    lots,
+)
 
 ZERO = GpuTime.ZERO
 
@@ -29,8 +38,12 @@ class Violation:
     what: str
 
 
-def check_books(tx: Connection) -> list[Violation]:
-    """Check all books in one reading transaction; an empty list is right."""
+def check_books(tx: Connection, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
+    """Check all books in one reading transaction; an empty list is right.
+
+    `anchor` is a checkpoint's number and hash as the log has them: it shows what somebody who can
+    write every table, the checkpoints too, has changed.
+    """
     found: list[Violation] = []
     ledger = _entries_by_account(tx)
     for row in tx.execute(select(accounts)).mappings():
@@ -42,6 +55,7 @@ def check_books(tx: Connection) -> list[Violation]:
     found += _lots(tx, ledger)
     found += _holds(tx)
     found += _occupations(tx)
+    found += _checkpoints(tx, ledger, anchor)
     return found
 
 
@@ -90,8 +104,7 @@ def _intervals(where: str, mine: list[Entry]) -> Iterator[Violation]:
     spans: dict[UUID, set[tuple[int, int]]] = defaultdict(set)
     for entry in mine:
         if entry.kind == "charge" and entry.lease_id and entry.from_at and entry.until_at:
-            span = (int(entry.from_at.timestamp() * 1000), int(entry.until_at.timestamp() * 1000))
-            spans[entry.lease_id].add(span)
+            spans[entry.lease_id].add((to_ms(entry.from_at), to_ms(entry.until_at)))
     for lease_id, some in spans.items():
         for (_, end), (start, _) in pairwise(sorted(some)):
             if end != start:
@@ -139,6 +152,39 @@ def _occupations(tx: Connection) -> Iterator[Violation]:
             yield Violation("slots", f"GPU {row['uuid']}", f"leases take {summed}, not {stored}")
         if summed[0] > FULL_MGPU or (row["in_service"] and summed[1] > row["memory_mib"]):
             yield Violation("slots", f"GPU {row['uuid']}", "it is over-committed")
+
+
+def _checkpoints(
+    tx: Connection, ledger: dict[int, list[Entry]], anchor: tuple[int, str] | None
+) -> Iterator[Violation]:
+    """I3 from outside the chains: each still runs through where every checkpoint saw it."""
+    marks: dict[int, list[RowMapping]] = defaultdict(list)
+    query = select(checkpoint_heads).order_by(checkpoint_heads.c.account_id)
+    for row in tx.execute(query).mappings():
+        marks[row["number"]].append(row)
+    heads: dict[int, tuple[int, bytes]] = {}
+    hashes: dict[int, bytes] = {}
+    for row in tx.execute(select(checkpoints).order_by(checkpoints.c.number)).mappings():
+        number = row["number"]
+        for mark in marks[number]:
+            heads[mark["account_id"]] = (mark["seq"], mark["head"])
+            yield from _against(mark, ledger.get(mark["account_id"], []))
+        hashes[number] = heads_hash((key, *heads[key]) for key in sorted(heads))
+        if hashes[number] != row["hash"]:
+            yield Violation("I3", f"checkpoint {number}", "its heads do not hash to it")
+    if anchor is not None and hashes.get(anchor[0], b"").hex() != anchor[1]:
+        yield Violation("I3", f"checkpoint {anchor[0]}", "it is not the one that the log has")
+
+
+def _against(mark: RowMapping, mine: list[Entry]) -> Iterator[Violation]:
+    """Compare one account's chain with where a checkpoint saw it."""
+    where = f"account number {mark['account_id']}"
+    if len(mine) < mark["seq"]:
+        what = f"the tail was cut: checkpoint {mark['number']} saw entry {mark['seq']}"
+        yield Violation("I3", where, what)
+    elif (mine[mark["seq"] - 1].hash if mark["seq"] else GENESIS) != mark["head"]:
+        what = f"the chain was built anew: checkpoint {mark['number']} saw another"
+        yield Violation("I3", where, what)
 
 
 def describe(found: Iterable[Violation]) -> str:

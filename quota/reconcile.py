@@ -173,6 +173,10 @@ def _over_because(lease: Lease, one: Observed | None, seen: Seen) -> str | None:
         asked_at = lease.stop_asked_at or seen.at
         is_gone = (one is None or one.started_at is None) and seen.at > asked_at
         return lease.stop_reason if is_gone else None
+    if one is None and lease.observed_until is not None and seen.at < lease.observed_until:
+        # Older than what is known already (a worker that was frozen, or a clock set back):
+        # from its silence nothing can be concluded.
+        return None
     if one is None or one.finished_at is not None:
         return lease.stop_reason or "server_gone"
     return None

@@ -203,10 +203,10 @@ class Books:
         with transaction(self.engine) as tx:
             return writes.write_checkpoint(tx, self.clock.now())
 
-    def check(self) -> list[Violation]:
-        """Check the laws of the books; an empty list is right."""
+    def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
+        """Check the laws of the books, also against a checkpoint from the log; [] is right."""
         with reading(self.engine) as tx:
-            return check_books(tx)
+            return check_books(tx, anchor=anchor)
 
     def ping(self) -> None:
         """Ask whether the database answers.

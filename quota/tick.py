@@ -68,6 +68,8 @@ class TickInput:
 def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
     """Bring all books of a hub up to an observation."""
     result = TickResult()
+    # A listing that names a container twice must not pass for two containers.
+    given = replace(given, observed=tuple({one.ref: one for one in given.observed}.values()))
     by_lease = _adopt_strays(engine, lab, hub_id, given, result)
     seen = Seen(at=given.seen_at, by_lease=by_lease)
     with reading(engine) as tx:
@@ -246,9 +248,18 @@ def _match(one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed])
     wanted = None if one.lease_id is None else known.get(one.lease_id)
     if wanted is None or wanted.id in taken:
         return None
-    was_charged = wanted.ref == one.ref and not one.is_running
-    is_owner = wanted.is_open or one.started_at is None or was_charged
+    is_owner = wanted.is_open or one.started_at is None or _is_charged(wanted, one)
     return wanted if is_owner else None
+
+
+def _is_charged(lease: Lease, one: Observed) -> bool:
+    """Tell whether an ended lease has paid for all of this one.
+
+    It has not where a listing missed the container, so that the lease was ended too early.
+    """
+    if lease.ref != one.ref or one.finished_at is None or lease.charged_until is None:
+        return False
+    return lease.charged_until >= one.finished_at
 
 
 def _adopt(

@@ -10,7 +10,7 @@ from api.bridge import account_out, spawn_options_out
 from api.deps import BooksDep, check_hub
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
-AccountName = Annotated[str, Path(min_length=1, max_length=255)]
+AccountName = Annotated[schemas.Name, Path()]
 HubId = Annotated[str, Query(max_length=64)]
 
 

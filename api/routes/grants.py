@@ -9,6 +9,7 @@ from api.auth import CallerDep, require_organizer
 from api.bridge import grant_out
 from api.deps import BooksDep, check_hub
 from quota.amount import GpuTime
+from quota.clock import whole_ms
 from quota.errors import BadAmount
 
 router = APIRouter(prefix="/v1/grants", tags=["grants"])
@@ -21,8 +22,10 @@ def put_grant(
     """Give extra GPU-hours; repeating the call gives them once."""
     require_organizer(caller)
     check_hub(books, body.hub_id)
+    # The books count whole milliseconds; a repeated call has to be the same in them.
+    until = None if body.until is None else whole_ms(body.until)
     view = books.grant(grant_id, body.account, _amount(body.hours), author=caller.name,
-                       reason=body.reason, until=body.until)  # fmt: skip
+                       reason=body.reason, until=until)  # fmt: skip
     return grant_out(view)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from quota.errors import BooksUnavailable
@@ -31,6 +32,7 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
             poolclass=QueuePool,
             pool_size=pool_size,
             max_overflow=0,
+            pool_timeout=BUSY_TIMEOUT_MS / 1000,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         event.listen(engine, "connect", _prepare_sqlite)
@@ -82,6 +84,8 @@ def _translated() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise BooksUnavailable(str(error.orig)) from error
+    except PoolTimeout as error:
+        raise BooksUnavailable("all connections to the database are busy") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise BooksUnavailable(str(error.orig)) from error
@@ -96,6 +100,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # Without it INSERT OR REPLACE would remove ledger rows past the trigger that forbids it.
+    cursor.execute("PRAGMA recursive_triggers = ON")
     cursor.close()
 
 

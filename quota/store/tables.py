@@ -201,6 +201,16 @@ checkpoints = Table(
     Column("hash", LargeBinary(32), nullable=False),
 )
 
+# Where each account's chain stood at a checkpoint; written only for accounts that have moved on
+# since the one before, so that it grows with the ledger and not with time.
+checkpoint_heads = Table(
+    "checkpoint_heads",
+    metadata,
+    Column("number", _RowId, ForeignKey("checkpoints.number"), primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("head", LargeBinary(32), nullable=False),
+)
 # What was done by whom: the second chain. It only grows, like the ledger.
 audit = Table(
     "audit",

@@ -15,6 +15,7 @@ from quota.placement import FULL_MGPU, Ask, GpuUse
 from quota.reconcile import Notice
 from quota.store.tables import (
     accounts,
+    checkpoint_heads,
     checkpoints,
     counters,
     entries,
@@ -199,10 +200,19 @@ def write_checkpoint(tx: Connection, at: datetime) -> tuple[int, str]:
     heads = tx.execute(
         select(accounts.c.id, accounts.c.seq, accounts.c.head).order_by(accounts.c.id)
     ).all()
+    marks = checkpoint_heads
+    query = select(marks.c.account_id, func.max(marks.c.seq)).group_by(marks.c.account_id)
+    marked = {row[0]: row[1] for row in tx.execute(query)}
     digest = heads_hash((row.id, row.seq, row.head) for row in heads)
     total = sum(row.seq for row in heads)
     tx.execute(insert(checkpoints).values(at=at, entries=total, hash=digest))
     number = tx.execute(select(func.max(checkpoints.c.number))).scalar_one()
+    moved = [
+        {"number": number, "account_id": row.id, "seq": row.seq, "head": row.head}
+        for row in heads if marked.get(row.id) != row.seq
+    ]  # fmt: skip
+    if moved:
+        tx.execute(insert(marks), moved)
     return number, digest.hex()
 
 

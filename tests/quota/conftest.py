@@ -1,43 +1,11 @@
-"""Fixtures for the rules of GPU time: every store test runs on SQLite and on PostgreSQL."""
+"""Fixtures for the rules of GPU time."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from quota.store.engine import open_engine, transaction
-from quota.store.migrate import upgrade
-from quota.store.tables import metadata
-from tests.postgres import throwaway_postgres
 from tests.quota.books import Desk
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with throwaway_postgres() as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
-def postgres_engine(postgres_url: str) -> Iterator[Engine]:
-    engine = open_engine(postgres_url, pool_size=20)
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "postgres":
-        shared: Engine = request.getfixturevalue("postgres_engine")
-        yield shared
-        _empty(shared)
-        return
-    engine = open_engine(f"sqlite:///{tmp_path}/books.sqlite", pool_size=20)
-    upgrade(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
@@ -45,12 +13,3 @@ def desk(engine: Engine) -> Iterator[Desk]:
     desk = Desk(engine)
     yield desk
     desk.check()
-
-
-def _empty(engine: Engine) -> None:
-    """Empty all tables; the ledger's own guard has to be lifted for that."""
-    with transaction(engine) as tx:
-        tx.execute(text("ALTER TABLE entries DISABLE TRIGGER entries_only_grow"))
-        names = ", ".join(metadata.tables)
-        tx.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
-        tx.execute(text("ALTER TABLE entries ENABLE TRIGGER entries_only_grow"))

@@ -12,21 +12,18 @@ from pydantic import BaseModel, ValidationError
 
 from quota import lab_tree
 from quota.amount import GpuTime
-from quota.lab import (
-    DeclaredGpu,
-    Flavor,
-    GpuPolicy,
-    Image,
-    Lab,
-    Policy,
-    Program,
-    ProgramWeek,
-    Section,
-)
+from quota.lab import Lab, Policy
+from quota.lab_fields import WeeklyHours
 from quota.lab_file import MOST_BYTES, LabFileError, load_lab, parse_lab
+from quota.lab_gpus import DeclaredGpu, Flavor, GpuPolicy, Image
+from quota.lab_people import Absence, Pool, Scholar, Section, Ta
+from quota.lab_program import Blackout, DueDate, Program, ProgramWeek, RollOver
 
 ROOT = Path(__file__).parents[2]
-MODELS = (Lab, Program, ProgramWeek, Section, Flavor, Image, GpuPolicy, DeclaredGpu, Policy)
+MODELS = (
+    Lab, Program, ProgramWeek, DueDate, Blackout, RollOver, Section, Pool, WeeklyHours, Scholar,
+    Absence, Ta, Flavor, Image, GpuPolicy, DeclaredGpu, Policy,
+)  # fmt: skip
 
 GOOD = """\
 organizers: [olga]

@@ -1,0 +1,52 @@
+# Every entry point of gpulab, one line each; `make help` lists them.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+ARGS ?=
+
+##@ Use
+.PHONY: lab
+lab: ## Start a whole GPU lab on this machine; Ctrl-C stops it (ARGS="--port 9000" and so on)
+	@scripts/setup.sh lab && exec $(PY) -m lab $(ARGS)
+
+.PHONY: images
+images: ## Build the images that sessions run in when Docker is used
+	@scripts/build-image.sh base
+
+##@ Check
+.PHONY: test
+test: ## Install what the tests need and run all but the long ones (ARGS="tests/quota")
+	@scripts/test.sh -m "not long" $(ARGS)
+
+.PHONY: test-long
+test-long: ## Run the long tests: more seeds, more kills
+	@scripts/test.sh -m long $(ARGS)
+
+.PHONY: lint
+lint: ## Check style, types and import directions
+	@scripts/setup.sh dev && scripts/lint.sh
+
+##@ Measure
+.PHONY: bench
+bench: ## Run all benchmarks; each ends with one line of JSON
+	@scripts/setup.sh dev && $(PY) -m benchmarks
+
+bench-%: ## Run one of them, for example bench-admission
+	@scripts/setup.sh dev && $(PY) -m benchmarks $*
+
+##@ Look after
+.PHONY: lock
+lock: ## Lock all dependencies anew (ARGS=--upgrade for newer ones)
+	@scripts/setup.sh lab && scripts/lock.sh $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what was installed and cached here; the lab's state in .state stays
+	@rm -rf .venv node_modules build *.egg-info .setup.lock .setup.log \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z%-]+:.*## / { sub("%", "NAME", $$1); printf "  make %-12s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)

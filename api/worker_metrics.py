@@ -1,0 +1,68 @@
+"""What the worker and its ticks look like to Prometheus; a registry of their own.
+
+An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+ALARMS = ("session_not_stopped", "stop_broken", "session_adopted", "tick_broken")
+OUTCOMES = ("done", "failed", "broken")
+_TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
+
+
+class WorkerMetrics:
+    """The worker's counts; every label value is there from the start."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._ticks = Counter(
+            "gpulab_worker_ticks", "Passes of the worker, by outcome.", ["outcome"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._tick_seconds = Histogram(
+            "gpulab_worker_tick_seconds", "How long a pass of the worker took.",
+            buckets=_TICK_EDGES_S, registry=self.registry,
+        )  # fmt: skip
+        self._alarms = Counter(
+            "gpulab_worker_alarms", "Events that want a person, by event.", ["event"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._overdue = Gauge(
+            "gpulab_worker_sessions_to_stop", "Sessions that had to end at the last pass.",
+            registry=self.registry,
+        )  # fmt: skip
+        for outcome in OUTCOMES:
+            self._ticks.labels(outcome)
+        for event in ALARMS:
+            self._alarms.labels(event)
+
+    def count_tick(self, outcome: str, took_s: float) -> None:
+        """Count one pass."""
+        self._ticks.labels(outcome).inc()
+        self._tick_seconds.observe(took_s)
+
+    def count_alarm(self, event: str) -> None:
+        """Count one alarm."""
+        self._alarms.labels(event).inc()
+
+    def note_stops(self, count: int) -> None:
+        """Note how many sessions had to end."""
+        self._overdue.set(count)
+
+
+@contextmanager
+def served(metrics: WorkerMetrics, port: int) -> Iterator[None]:
+    """Serve the metrics on this machine while the block runs; port 0 serves nothing."""
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, addr="127.0.0.1", registry=metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)

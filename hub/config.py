@@ -1,0 +1,176 @@
+"""Every trait of JupyterHub that the lab sets, top to bottom, with its reason.
+
+The numbers are the defaults that the lab promises; a trait that is not here keeps JupyterHub's.
+"""
+
+from typing import Any
+
+import jupyterhub
+from tornado.web import StaticFileHandler
+
+from hub.client import LabService, open_client
+from hub.demo_users import DemoAuthenticator
+from hub.home import Books, MeHandler
+from hub.hooks import Admission
+from hub.lab_spawners import spawner_class
+from hub.options import ApplyOptions, options_from_form
+from hub.policy import PolicyFile
+from hub.roles import (
+    CUSTOM_SCOPES,
+    SERVICE,
+    SESSION_SCOPES,
+    USER_SCOPES,
+    people,
+    roles,
+)
+from hub.settings import HubSettings
+from hub.spawn_page import PAGES, TEMPLATES, OptionsForm
+from quota.lab import Lab
+
+# Older ones have holes that per-user subdomains and filtered scopes rely on being closed.
+_LEAST_VERSION = (6, 0)
+
+
+def configure(c: Any, settings: HubSettings) -> None:
+    """Set up JupyterHub for the lab."""
+    if jupyterhub.version_info[:2] < _LEAST_VERSION:
+        raise RuntimeError(f"JupyterHub 6.0 or newer is needed, not {jupyterhub.__version__}")
+    policy = PolicyFile(settings.lab_file)
+    service = open_client(
+        settings.service_url, settings.secret("admission_token"), hub_id=settings.hub_id
+    )
+    _addresses(c, settings)
+    _proxy(c, settings)
+    _storage(c, settings)
+    _endurance(c)
+    _web(c, settings)
+    _who(c, settings, policy.lab)
+    _what_they_may(c, settings, policy.lab)
+    _sessions(c, settings, policy.lab)
+    _admission(c, settings, service, policy)
+    _pages(c, service, policy)
+
+
+def _addresses(c: Any, settings: HubSettings) -> None:
+    c.JupyterHub.bind_url = settings.bind_url
+    c.JupyterHub.hub_bind_url = settings.hub_bind_url
+    # Each person's sessions on a host of their own, so that one person's notebook page can never
+    # act as another who looks at it.
+    c.JupyterHub.subdomain_host = settings.public_host
+
+
+def _proxy(c: Any, settings: HubSettings) -> None:
+    # The proxy has its own supervisor: sessions stay reachable while the hub restarts.
+    c.ConfigurableHTTPProxy.should_start = False
+    c.ConfigurableHTTPProxy.api_url = settings.proxy_api_url
+    c.ConfigurableHTTPProxy.auth_token = settings.secret("proxy_token")
+    c.JupyterHub.cleanup_proxy = False
+    # A restarted proxy knows no routes. The hub compares them at this interval and puts back what
+    # is missing (default 300); 10 s cost one small request each time.
+    c.JupyterHub.last_activity_interval = 10
+
+
+def _storage(c: Any, settings: HubSettings) -> None:
+    c.JupyterHub.db_url = f"sqlite:///{settings.state_dir}/hub.sqlite"
+    c.JupyterHub.cookie_secret = bytes.fromhex(settings.secret("cookie_secret"))
+    c.CryptKeeper.keys = [bytes.fromhex(settings.secret("crypt_key"))]
+
+
+def _endurance(c: Any) -> None:
+    # A restart of the hub is no reason to end anybody's work.
+    c.JupyterHub.cleanup_servers = False
+    # At start the hub waits this long for sessions that answer slowly, then goes on beside them
+    # (default 10: that long nobody could log in).
+    c.JupyterHub.init_spawners_timeout = 1
+    # Both would count those who wait in the line; the service bounds how many start at once.
+    c.JupyterHub.concurrent_spawn_limit = 0
+    c.JupyterHub.active_server_limit = 0
+    # The hub never stops itself over failed starts (0 is off). Where it is set all the same,
+    # refusals do not count: they are SpawnExceptions.
+    c.Spawner.consecutive_failure_limit = 0
+
+
+def _web(c: Any, settings: HubSettings) -> None:
+    # `__Host-` cookies cannot be set from a scholar's subdomain; browsers want HTTPS for them.
+    c.JupyterHub.cookie_host_prefix_enabled = bool(settings.public_host) and settings.is_https
+    xsrf_cookie: dict[str, Any] = {"samesite": "Lax"}
+    if settings.is_https:
+        xsrf_cookie["secure"] = True
+    c.JupyterHub.tornado_settings = {"xsrf_cookie_kwargs": xsrf_cookie}
+    c.JupyterHub.oauth_require_pkce = True
+    # A session's cookie is good for an hour, then the hub is asked again (default: 14 days).
+    c.JupyterHub.oauth_token_expires_in = 3600
+    # People land where their hours and sessions are shown.
+    c.JupyterHub.default_url = "/hub/home"
+
+
+def _who(c: Any, settings: HubSettings, lab: Lab) -> None:
+    if settings.authenticator == "demo":
+        c.JupyterHub.authenticator_class = DemoAuthenticator
+        c.DemoAuthenticator.passwords_file = str(settings.secrets_dir / "passwords.json")
+    else:
+        c.JupyterHub.authenticator_class = settings.authenticator
+    # Whoever has no section may only come in if there is one that takes everybody.
+    c.Authenticator.allow_all = lab.default_section is not None
+    c.Authenticator.allowed_users = people(lab)
+    # Who was taken off lab.yaml does not get in because of having been here before.
+    c.Authenticator.allow_existing_users = False
+    # Organizers give hours; they do not administer JupyterHub.
+    c.Authenticator.admin_users = set()
+
+
+def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
+    c.JupyterHub.custom_scopes = CUSTOM_SCOPES
+    c.JupyterHub.extra_user_scopes = set(USER_SCOPES)
+    # Not started by the hub: it must live and die by itself (an own supervisor restarts it).
+    c.JupyterHub.services = [
+        {
+            "name": SERVICE,
+            "url": settings.service_url,
+            "api_token": settings.secret("service_token"),
+            "display": False,
+            # How long the hub's own start waits for it; starting without it is normal.
+            "timeout": 1,
+        }
+    ]
+    c.JupyterHub.load_roles = roles(lab)
+
+
+def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
+    c.JupyterHub.spawner_class = spawner_class(settings.spawner)
+    # One session each needs no names. A change in lab.yaml takes effect when the hub restarts.
+    c.JupyterHub.allow_named_servers = lab.policy.sessions_per_scholar > 1
+    c.JupyterHub.named_server_limit_per_user = lab.policy.sessions_per_scholar - 1
+    c.JupyterHub.allow_existing_invalid_named_servers = "allow-delete"
+    c.Spawner.start_timeout = 300
+    # A busy machine may take a minute to answer; a hub that restarts gives up on a session after
+    # this time and ends it (default 30).
+    c.Spawner.http_timeout = 120
+    c.Spawner.poll_interval = 30
+    c.Spawner.default_url = "/lab"
+    c.Spawner.server_token_scopes = list(SESSION_SCOPES)
+    # Without subdomains a session shares its origin with the hub; then its owner's own
+    # configuration is not loaded into the server.
+    c.Spawner.disable_user_config = not settings.public_host
+    # Reports of activity, in seconds (default 300): nothing here needs them more often.
+    c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "900"}
+    if settings.spawner == "docker":
+        c.DockerSpawner.network_name = settings.docker_network
+
+
+def _admission(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
+    admission = Admission(service, policy, hub_id=settings.hub_id, home_url="/hub/home")
+    c.Spawner.options_form = OptionsForm(service, policy)
+    c.Spawner.options_from_form = options_from_form
+    c.Spawner.apply_user_options = ApplyOptions(policy)
+    c.Spawner.pre_spawn_hook = admission.pre_spawn
+    c.Spawner.post_stop_hook = admission.post_stop
+
+
+def _pages(c: Any, service: LabService, policy: PolicyFile) -> None:
+    c.JupyterHub.template_paths = [str(TEMPLATES)]
+    c.JupyterHub.template_vars = {"lab_name": policy.lab.name}
+    c.JupyterHub.extra_handlers = [
+        (r"/gpulab/me", MeHandler, {"books": Books(service, policy)}),
+        (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
+    ]

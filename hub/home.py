@@ -1,0 +1,137 @@
+"""`/hub/gpulab/me`: a person's hours, session and notices, for the hub's pages to refresh.
+
+Logged-in browsers only; asks the service with the hub's own secret, at most once in some seconds
+for each person.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from jupyterhub.handlers.base import BaseHandler
+
+from hub.client import LabService, ServiceRefused, ServiceUnavailable
+from hub.hooks import HasLab
+from hub.refusals import moment_text
+from hub.replies import Account, Notice, Session
+from hub.spawn_page import balance_text, resets_text, span_text
+from quota.lab import Lab
+
+_FRESH_S = 5.0
+_REMEMBERED_MOST = 10_000
+_NOTICES_FOR = timedelta(hours=24)
+_STATES = {
+    "waiting": "waiting in the line",
+    "held": "starting",
+    "active": "running",
+    "stopping": "stopping",
+}
+_AWAY = {
+    "answered": False,
+    "sentence": "Your hours cannot be shown just now: the lab's books do not answer. Running "
+    "sessions go on.",
+}
+
+
+def home_view(account: Account, lab: Lab) -> dict[str, Any]:
+    """Lay out an account for the home page: texts that need no more thought."""
+    notices = [one for one in account.notices if account.server_time - one.at < _NOTICES_FOR]
+    # A warning speaks of a session that runs; when it is over, what counts is why it was stopped.
+    is_running = any(one.state == "active" for one in account.sessions)
+    shown = [one for one in notices if one.kind != "warning" or is_running]
+    return {
+        "answered": True,
+        "balance": balance_text(account),
+        "debt": account.debt_mgpu_ms > 0,
+        "resets": resets_text(account),
+        "sessions": [_session(one, account, lab) for one in account.sessions],
+        "notices": [_notice(one, account) for one in _newest_of_each_kind(shown)],
+    }
+
+
+class Books:
+    """What the home page asks for, remembered for some seconds."""
+
+    def __init__(
+        self,
+        service: LabService,
+        policy: HasLab,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._policy = policy
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+
+    async def of(self, name: str) -> dict[str, Any]:
+        """Return what to show a person; when nobody answers, a sentence."""
+        known = self._known.get(name)
+        if known is not None and self._monotonic() < known[0]:
+            return known[1]
+        view = await self._ask(name)
+        self._known[name] = (self._monotonic() + _FRESH_S, view)
+        while len(self._known) > _REMEMBERED_MOST:
+            self._known.popitem(last=False)
+        return view
+
+    async def _ask(self, name: str) -> dict[str, Any]:
+        try:
+            return home_view(await self._service.account(name), self._policy.lab)
+        except ServiceUnavailable:
+            return _AWAY
+        except ServiceRefused as no:
+            return {"answered": False, "sentence": no.detail}
+
+
+class MeHandler(BaseHandler):
+    """Answers for whoever is logged in."""
+
+    def initialize(self, books: Books) -> None:
+        """Take the books."""
+        self._books = books
+
+    async def get(self) -> None:
+        """Answer with the view as JSON, or 403."""
+        self.set_header("Cache-Control", "no-store")
+        user = self.current_user
+        if user is None:
+            self.set_status(403)
+            self.finish({"message": "Log in to the hub first."})
+            return
+        self.finish(await self._books.of(user.name))
+
+
+def _session(one: Session, account: Account, lab: Lab) -> dict[str, Any]:
+    flavor = lab.flavors.get(one.flavor)
+    return {
+        "server_name": one.server_name,
+        "title": flavor.title if flavor else one.flavor,
+        "state": _STATES.get(one.state, one.state),
+        "started": _moment(one.started_at, account),
+        "ends": _moment(one.ends_at, account) if one.weight_mgpu else "",
+        "left": _left(one.ends_at, account.server_time) if one.weight_mgpu else "",
+    }
+
+
+def _notice(one: Notice, account: Account) -> dict[str, str]:
+    return {"kind": one.kind, "text": one.text, "at": moment_text(one.at, account.time_zone)}
+
+
+def _newest_of_each_kind(notices: list[Notice]) -> list[Notice]:
+    newest: dict[str, Notice] = {}
+    for one in sorted(notices, key=lambda one: one.at):
+        newest[one.kind] = one
+    return sorted(newest.values(), key=lambda one: one.at, reverse=True)
+
+
+def _moment(at: datetime | None, account: Account) -> str:
+    return "" if at is None else moment_text(at, account.time_zone)
+
+
+def _left(ends_at: datetime | None, now: datetime) -> str:
+    if ends_at is None:
+        return ""
+    return span_text(max(0, int((ends_at - now).total_seconds())))

@@ -1,0 +1,120 @@
+"""Refusals as JupyterHub shows them: one map from the service's codes to status and next step.
+
+Every one is a `SpawnException`, which the hub never counts as a failure of its own: with
+`consecutive_failure_limit` set, a service that is down must not make the hub stop itself.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from jupyterhub.spawner import SpawnException
+
+STATUS = MappingProxyType(
+    {
+        "insufficient_balance": 429,
+        "outside_program": 403,
+        "not_on_roster": 403,
+        "already_running": 409,
+        "too_many_sessions": 409,
+        "flavor_cannot_be_placed": 409,
+        "lease_conflict": 409,
+        "grant_conflict": 409,
+        "no_such_flavor": 422,
+        "no_such_image": 422,
+        "no_such_lease": 404,
+        "no_such_account": 404,
+        "bad_amount": 422,
+    }
+)
+"""Every refusal of the books, with the status that the hub's own API answers."""
+
+_OTHER_STATUS = 409
+
+
+class Refused(SpawnException):
+    """A start that is not to be, with a sentence for the person who wanted it.
+
+    JupyterHub 6.1 prints `str(error)` unless the two `jupyterhub_...` attributes are set.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, status_code: int = 400, message_html: str = ""
+    ) -> None:
+        super().__init__(
+            message, reason=reason, status_code=status_code, message_html=message_html
+        )
+        self.jupyterhub_message = message
+        self.jupyterhub_html_message = message_html or f"<p>{escape(message)}</p>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Whom a refusal is for: their time zone, and where their hours are shown."""
+
+    time_zone: str
+    home_url: str
+
+
+def refused(
+    code: str,
+    detail: str,
+    *,
+    reader: Reader,
+    retry_at: datetime | None = None,
+    ask: str | None = None,
+) -> Refused:
+    """Make a refusal of the books fit for the hub."""
+    sentences = [detail]
+    if retry_at is not None:
+        sentences.append(f"It will work again on {moment_text(retry_at, reader.time_zone)}.")
+    if ask is not None and ask not in detail:
+        sentences.append(ask)
+    reason = code if code in STATUS else "refused"
+    return _refused(" ".join(sentences), reason, STATUS.get(code, _OTHER_STATUS), reader)
+
+
+def service_away(reader: Reader) -> Refused:
+    """Refuse a GPU while nobody can tell whether it may be had."""
+    sentence = (
+        "The lab's books of GPU-hours cannot be reached just now, so no GPU session can start. "
+        "Running sessions go on, and sessions without a GPU can be started. Try again in a "
+        "minute or two."
+    )
+    return _refused(sentence, "quota_unavailable", 503, reader)
+
+
+def ended_early(text: str | None, reader: Reader) -> Refused:
+    """Refuse what the books ended while it waited or was about to start."""
+    sentence = text or "The request ended before the session started."
+    return _refused(f"{sentence} You can start again.", "ended_early", 409, reader)
+
+
+def bad_choice(message: str) -> Refused:
+    """Refuse options that are none of the lab's."""
+    return Refused(message, reason="bad_options", status_code=422)
+
+
+def went_wrong(reader: Reader) -> Refused:
+    """Refuse when something broke that should not: the hub goes on."""
+    sentence = (
+        "The session could not be prepared because of a fault in the lab; it is logged. Try "
+        "again, and tell an organizer if it stays."
+    )
+    return _refused(sentence, "fault", 503, reader)
+
+
+def moment_text(at: datetime, time_zone: str) -> str:
+    """Write an instant for people: 'Monday, 30 November at 00:00 (Europe/Berlin)'."""
+    local = at.astimezone(ZoneInfo(time_zone))
+    return f"{local:%A}, {local.day} {local:%B at %H:%M} ({time_zone})"
+
+
+def _refused(sentence: str, reason: str, status_code: int, reader: Reader) -> Refused:
+    html = (
+        f'<p>{escape(sentence)}</p><p><a href="{escape(reader.home_url, quote=True)}">'
+        "See your GPU-hours</a></p>"
+    )
+    return Refused(sentence, reason=reason, status_code=status_code, message_html=html)

@@ -1,0 +1,125 @@
+"""What the service answers, as far as the hub reads it; what it does not know it ignores."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class Reply(BaseModel):
+    """A part of an answer: unknown fields are a newer service's, wrong ones are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Gpu(Reply):
+    """The GPU of a lease."""
+
+    uuid: str
+    virtual: bool
+
+
+class Line(Reply):
+    """A place in the waiting line."""
+
+    position: int
+    of: int
+    reason: str
+    text: str
+    estimated_wait_s: int | None
+    offered: bool
+
+
+class Lease(Reply):
+    """Where a lease stands."""
+
+    id: UUID
+    state: Literal["waiting", "held", "active", "stopping", "ended"]
+    gpu: Gpu | None
+    waiting: Line | None
+    end_reason: str | None
+    end_text: str | None
+
+
+class Session(Reply):
+    """An open session or place in the line."""
+
+    server_name: str
+    flavor: str
+    state: str
+    weight_mgpu: int
+    started_at: AwareDatetime | None
+    charged_mgpu_ms: int
+    ends_at: AwareDatetime | None
+
+
+class Notice(Reply):
+    """Something that the lab told the person."""
+
+    kind: str
+    text: str
+    at: AwareDatetime
+
+
+class Account(Reply):
+    """A person's books."""
+
+    account: str
+    section: str | None
+    time_zone: str
+    resets_at: AwareDatetime | None
+    balance_hours: str
+    available_hours: str
+    debt_mgpu_ms: int
+    sessions: list[Session]
+    notices: list[Notice]
+    server_time: AwareDatetime
+
+
+class WhyNot(Reply):
+    """Why a flavor cannot be had now."""
+
+    code: str
+    detail: str
+    retry_at: AwareDatetime | None
+
+
+class Flavor(Reply):
+    """A flavor as this person can have it now."""
+
+    name: str
+    title: str
+    description: str
+    is_gpu: bool
+    cost_text: str
+    free_slots: int
+    total_slots: int
+    lasts_s: int | None
+    may_start: bool
+    refusal: WhyNot | None
+
+
+class Image(Reply):
+    """An image to choose."""
+
+    name: str
+    title: str
+    description: str
+
+
+class SpawnOptions(Reply):
+    """What the spawn page shows."""
+
+    account: Account
+    flavors: list[Flavor]
+    images: list[Image]
+
+
+class Problem(Reply):
+    """A refusal as `application/problem+json`."""
+
+    code: str
+    detail: str
+    retry_at: datetime | None = None
+    ask: str | None = None

@@ -1,0 +1,46 @@
+"""Who may do what, made from lab.yaml: the least that works, and no more than is used."""
+
+from typing import Any
+
+from quota.lab import Lab
+
+SERVICE = "gpulab"
+ADMIN_SCOPE = "custom:gpulab:admin"
+ACCESS_SCOPE = f"access:services!service={SERVICE}"
+
+CUSTOM_SCOPES = {
+    ADMIN_SCOPE: {"description": "Give GPU-hours, and see everybody's."},
+}
+
+# Everybody may use the service with their own JupyterHub token; what they see there is their own.
+USER_SCOPES = frozenset({ACCESS_SCOPE})
+
+# The token of a running session is readable by everything in it, so it can do two things only.
+SESSION_SCOPES = ("users:activity!user", "access:servers!server")
+
+
+def roles(lab: Lab) -> list[dict[str, Any]]:
+    """Make the hub's roles; at each start the hub makes the members exactly these.
+
+    Organizers are no administrators of JupyterHub: they cannot open other people's servers.
+    """
+    return [
+        {
+            "name": "gpulab-organizer",
+            "description": "Gives GPU-hours in the lab",
+            "scopes": [ADMIN_SCOPE],
+            "users": sorted(lab.organizers),
+        },
+        {
+            "name": "gpulab-service",
+            "description": "The lab's worker: stops sessions whose hours are used up",
+            "scopes": ["delete:servers"],
+            "services": [SERVICE],
+        },
+    ]
+
+
+def people(lab: Lab) -> set[str]:
+    """List everybody whom lab.yaml names."""
+    tas = {ta for section in lab.sections.values() for ta in section.tas}
+    return {*lab.roster, *tas, *lab.organizers}

@@ -1,0 +1,49 @@
+"""What the lab's programs are told: one set of variables for all of them; pure."""
+
+from collections.abc import Mapping
+
+from lab.settings import LabSettings, venv_bin
+from lab.state import State
+
+_LOOPBACK = "127.0.0.1"
+# Left over from a shell inside a session or another lab; programs of this one must not see them.
+_FOREIGN = ("GPULAB_", "JUPYTERHUB_", "CONFIGPROXY_", "JPY_")
+
+
+def program_environment(
+    settings: LabSettings,
+    state: State,
+    *,
+    spawner: str,
+    hub_host: str = _LOOPBACK,
+    inherited: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the environment of every program; `hub_host` is where sessions reach the hub."""
+    kept = {name: value for name, value in inherited.items() if not name.startswith(_FOREIGN)}
+    hub_url = f"http://{hub_host}:{settings.hub_port}"
+    path = f"{venv_bin()}:{kept.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+    told = {
+        "STATE_DIR": state.root,
+        "LAB_FILE": settings.lab_file,
+        "HUB_ID": settings.hub_id,
+        "SECRETS_DIR": state.secrets,
+        "SPAWNER": spawner,
+        "DATABASE_URL": settings.books_url,
+        "HUB_API_URL": f"{hub_url}/hub/api",
+        "HUB_BIND_URL": hub_url,
+        "SERVICE_HOST": _LOOPBACK,
+        "SERVICE_PORT": settings.service_port,
+        "SERVICE_URL": f"http://{_LOOPBACK}:{settings.service_port}",
+        "HOST": settings.host,
+        "PORT": settings.port,
+        "BIND_URL": settings.bind_url,
+        "PUBLIC_HOST": settings.shared_host,
+        "PROXY_API_PORT": settings.proxy_api_port,
+        "PROXY_API_URL": f"http://{_LOOPBACK}:{settings.proxy_api_port}",
+        "AUTHENTICATOR": settings.authenticator,
+        "DOCKER_NETWORK": settings.docker_network,
+        "PROGRAM": "supervisor",
+    }
+    named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
+    # Unbuffered, so that a program's last words before a crash are in its log.
+    return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}

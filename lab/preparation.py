@@ -1,0 +1,125 @@
+"""Everything that is decided and written before the first program starts."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
+from lab.checks import check_ports, find_proxy
+from lab.engine import Choice, EngineLook, choose_spawner, look_at_engine
+from lab.environment import program_environment
+from lab.errors import CannotStart
+from lab.network import ensure_network
+from lab.people import Person, people_of
+from lab.programs import lab_programs, supervisor_config
+from lab.proxy import proxy_command
+from lab.secret_files import demo_passwords, make_secrets, write_private
+from lab.settings import PROJECT, LabSettings, venv_bin
+from lab.state import State
+from lab.supervised import socket_path
+from quota.errors import BooksUnavailable
+from quota.lab import Lab
+from quota.store.engine import open_engine
+from quota.store.migrate import is_current, upgrade
+
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A lab that is ready to be started."""
+
+    settings: LabSettings
+    state: State
+    lab: Lab
+    choice: Choice
+    devices: tuple[GpuDevice, ...]
+    why_gpus: str
+    accounts: Mapping[Person, str]
+    environment: Mapping[str, str]
+
+
+def prepare_lab(
+    settings: LabSettings, state: State, lab: Lab, tell: Callable[[str], None]
+) -> Prepared:
+    """Check, choose and write; what is wrong comes out before anything starts.
+
+    Raises:
+        CannotStart: with the reason.
+
+    """
+    node, program = find_proxy()
+    choice = _choose(settings, lab)
+    devices, why_gpus = _gpus(lab)
+    uses_docker = choice.spawner == "docker"
+    hub_host = ensure_network(settings.docker_network) if uses_docker else _LOOPBACK
+    check_ports({
+        "GPULAB_PORT": (settings.host, settings.port),
+        "GPULAB_HUB_PORT": (hub_host, settings.hub_port),
+        "GPULAB_SERVICE_PORT": (_LOOPBACK, settings.service_port),
+        "GPULAB_PROXY_API_PORT": (_LOOPBACK, settings.proxy_api_port),
+    })  # fmt: skip
+    make_secrets(state.secrets)
+    accounts = _accounts(settings, state, lab)
+    _migrate(settings.books_url, tell)
+    environment = program_environment(
+        settings, state, spawner=choice.spawner, hub_host=hub_host, inherited=os.environ
+    )
+    proxy = proxy_command(
+        node, program, secret=state.secrets / "proxy_token", environment=environment
+    )
+    _write_supervisor_config(state, proxy)
+    return Prepared(
+        settings=settings, state=state, lab=lab, choice=choice, devices=devices,
+        why_gpus=why_gpus, accounts=accounts, environment=environment,
+    )  # fmt: skip
+
+
+def _choose(settings: LabSettings, lab: Lab) -> Choice:
+    if settings.spawner == "process":
+        return choose_spawner("process", EngineLook(trouble=""))
+    images = [image.docker for image in lab.images.values()]
+    return choose_spawner(settings.spawner, look_at_engine(images))
+
+
+def _gpus(lab: Lab) -> tuple[tuple[GpuDevice, ...], str]:
+    try:
+        inventory, why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
+        return inventory.devices(), why
+    except InventoryUnavailable as error:
+        raise CannotStart(
+            f"lab.yaml asks for NVIDIA GPUs, and {error}; mend the driver, or write "
+            "'mode: auto' or 'mode: declared' below 'gpus'"
+        ) from error
+
+
+def _accounts(settings: LabSettings, state: State, lab: Lab) -> dict[Person, str]:
+    """Return who may log in with which password; other authenticators have their own."""
+    if settings.authenticator != "demo":
+        return {}
+    people = people_of(lab)
+    words = demo_passwords(state.secrets, [person.name for person in people])
+    return {person: words[person.name] for person in people}
+
+
+def _migrate(url: str, tell: Callable[[str], None]) -> None:
+    try:
+        engine = open_engine(url, pool_size=1)
+        try:
+            if not is_current(engine):
+                tell("Preparing the books of GPU time")
+                upgrade(engine)
+        finally:
+            engine.dispose()
+    except BooksUnavailable as error:
+        raise CannotStart(f"the books cannot be opened: {error}") from error
+
+
+def _write_supervisor_config(state: State, proxy: tuple[str, ...]) -> None:
+    text = supervisor_config(
+        lab_programs(venv_bin() / "python", PROJECT, proxy=proxy),
+        state_dir=state.root,
+        logs=state.logs,
+        socket=socket_path(state),
+    )
+    write_private(state.supervisor_config, text)

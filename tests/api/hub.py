@@ -1,0 +1,64 @@
+"""A small hub that knows whose a token is, and answers `/user` as JupyterHub 6.1 does."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from starlette.types import Receive, Scope, Send
+
+ACCESS = "access:services!service=gpulab"
+SCHOLAR_SCOPES = (ACCESS, "custom:gpulab:read:self")
+TA_SCOPES = (*SCHOLAR_SCOPES, "custom:gpulab:read:section", "custom:gpulab:attach")
+ORGANIZER_SCOPES = (*SCHOLAR_SCOPES, "custom:gpulab:admin")
+
+
+def user(name: str, *scopes: str, kind: str = "user") -> dict[str, Any]:
+    return {"name": name, "kind": kind, "admin": False, "groups": [], "scopes": list(scopes)}
+
+
+def people() -> dict[str, dict[str, Any]]:
+    return {
+        "token-ada": user("ada", *SCHOLAR_SCOPES),
+        "token-blaise": user("blaise", *SCHOLAR_SCOPES),
+        "token-tomas": user("tomas", *TA_SCOPES),
+        "token-olga": user("olga", *ORGANIZER_SCOPES),
+        "token-stranger": user("ada", "self"),
+        "token-service": user("ada", *SCHOLAR_SCOPES, kind="service"),
+    }
+
+
+@dataclass
+class FakeHub:
+    """The part of the hub's API that the service asks."""
+
+    tokens: dict[str, dict[str, Any]] = field(default_factory=people)
+    calls: int = 0
+    broken: str = ""
+
+    def client(self) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(self)
+        return httpx2.AsyncClient(transport=transport, base_url="http://hub/hub/api")
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        assert scope["path"] == "/hub/api/user", scope["path"]
+        self.calls += 1
+        header = dict(scope["headers"]).get(b"authorization", b"").decode()
+        found = self.tokens.get(header.removeprefix("token "))
+        if self.broken == "refused":
+            raise httpx2.ConnectError("connection refused")
+        if self.broken == "garbage":
+            response = httpx2.Response(200, text="<html>")
+        elif self.broken == "list":
+            response = httpx2.Response(200, json=[])
+        elif self.broken == "500":
+            response = httpx2.Response(500, json={"status": 500})
+        elif found is None:
+            message = {"status": 403, "message": "Missing or invalid credentials."}
+            response = httpx2.Response(403, json=message)
+        else:
+            response = httpx2.Response(200, json=found)
+        headers = [(name.lower().encode(), value.encode())
+                   for name, value in response.headers.items()]  # fmt: skip
+        await send({"type": "http.response.start", "status": response.status_code,
+                    "headers": headers})  # fmt: skip
+        await send({"type": "http.response.body", "body": response.content})
