@@ -17,12 +17,16 @@ from quota.store.trail import lock_trail, write_audit
 
 def read_rules(tx: Connection, file: Lab, hub_id: str) -> Rules:
     """Read the rules in force."""
-    rows = office.all_amendments(tx, hub_id)
-    return rules_of(file, [
+    return rules_of(file, read_amendments(tx, hub_id))
+
+
+def read_amendments(tx: Connection, hub_id: str) -> list[Amendment]:
+    """Read what was changed above lab.yaml, in the order of the changes."""
+    return [
         Amendment(part=row["part"], name=row["name"], version=row["version"],
                   body=None if row["body"] is None else json.loads(row["body"]))
-        for row in rows if row["part"] in EDITABLE
-    ])  # fmt: skip
+        for row in office.all_amendments(tx, hub_id) if row["part"] in EDITABLE
+    ]  # fmt: skip
 
 
 def amend(
@@ -30,6 +34,8 @@ def amend(
     reason: str, at: datetime,
 ) -> Rules:  # fmt: skip
     """Replace or take away one entry, if it still is as it was when it was read.
+
+    What is as it should be already is left as it is, so that a call can be repeated.
 
     Raises:
         StaleEdit: somebody else changed it meanwhile.
@@ -43,13 +49,17 @@ def amend(
     # One editor at a time: two could each fit the lab and not fit together.
     lock_trail(tx)
     rules = read_rules(tx, file, hub_id)
-    if tag is not None and tag != entry_tag(rules.lab, part, name):
-        raise StaleEdit("Somebody else changed this meanwhile. Read it again, then change it.")
     before = _body_or_none(rules.lab, part, name)
     if body is None and before is None:
         raise NoSuchThing(f"There is no entry {name!r} in {part}.")
-    if body == before:
+    if tag is not None and tag != entry_tag(rules.lab, part, name):
+        if body is None or _body_or_none(amended(rules.lab, [change]), part, name) != before:
+            raise StaleEdit("Somebody else changed this meanwhile. Read it again, then change it.")
         return rules
+    after = _body_or_none(amended(rules.lab, [change]), part, name)
+    if after == before:
+        return rules
+    body = after
     _write(tx, rules.lab, hub_id, [(part, name, body)], by=by, reason=reason, at=at)
     return read_rules(tx, file, hub_id)
 

@@ -172,7 +172,7 @@ def grant_view(row: RowMapping, hub_id: str, name: str) -> GrantView:
     """Show a grant."""
     return GrantView(id=row["id"], account=name, hub_id=hub_id, amount=row["amount"],
                      starts_at=row["starts_at"], ends_at=row["ends_at"], author=row["author"],
-                     reason=row["reason"])  # fmt: skip
+                     reason=row["reason"], source=row["source"])  # fmt: skip
 
 
 def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadView:

@@ -10,6 +10,7 @@ from quota.desk import Desk
 from quota.errors import AlreadyDecided, BadAmount, IdConflict, NoSuchThing
 from quota.giving import give
 from quota.hour_requests import HourRequest, decided
+from quota.ledger import LotSource
 from quota.store import office
 from quota.store.trail import write_audit
 
@@ -41,14 +42,18 @@ def ask(desk: Desk, request_id: UUID, hours: GpuTime, reason: str) -> HourReques
 
 
 def answer(
-    desk: Desk, request_id: UUID, granted: GpuTime | None, *, by: By, text: str
-) -> HourRequest:
+    desk: Desk, request_id: UUID, granted: GpuTime | None, *, by: By, text: str,
+    source: LotSource = "request",
+) -> HourRequest:  # fmt: skip
     """Approve (all or a part) or deny; an approval gives the hours in the same transaction.
+
+    With the source `ta_grant` they come out of the TA's budget of the week.
 
     Raises:
         NoSuchThing: there is no such request.
         AlreadyDecided: it was answered before, otherwise than now, or nobody answered in time.
         BadAmount: a denial without a text, or hours that cannot be given.
+        BudgetSpent: a TA's hours of this week do not suffice.
 
     """
     request = _open_request(desk, request_id, granted, by)
@@ -58,7 +63,7 @@ def answer(
         raise BadAmount("A denial needs a sentence; the scholar will see it.")
     if granted is not None:
         reason = f"your request: {request.reason}"[:500]
-        give(desk, uuid5(request.id, "grant"), granted, by=by, reason=reason, source="request")
+        give(desk, uuid5(request.id, "grant"), granted, by=by, reason=reason, source=source)
     after = decided(request, granted, by=by.actor, answer=text, at=desk.now)
     return _write(desk, request, after, by, "request.answer")
 

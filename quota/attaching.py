@@ -25,7 +25,8 @@ def attach(
     """
     earlier = office.attachment_by_id(desk.tx, attachment_id)
     if earlier is not None:
-        if (earlier.account_id, earlier.ta) != (desk.account.id, ta):
+        if (earlier.account_id, earlier.ta, earlier.mode, earlier.reason) != (
+            desk.account.id, ta, mode, reason):  # fmt: skip
             raise IdConflict("This id was used before for another attachment.")
         return earlier
     lease = _session(desk, server_name)

@@ -16,6 +16,8 @@ from quota.amount import GpuTime
 from quota.lab import Lab
 
 MOST_ROWS = 100_000
+_MOST_NAME_CHARS = 255
+_MOST_REASON_CHARS = 500
 _COLUMNS = ("account", "hours", "reason")
 
 
@@ -95,20 +97,37 @@ def read_csv(text: str, *, until: datetime | None = None) -> tuple[list[GrantRow
     except csv.Error as error:
         fault = RowFault(line=reader.line_num, account="", what=f"this is no CSV ({error})")
         return [], [fault]
+    if len(rows) > MOST_ROWS:
+        wrong = f"there are more than {MOST_ROWS:,} rows; split the file"
+        return [], [RowFault(line=MOST_ROWS + 2, account="", what=wrong)]
     return rows, []
 
 
 def _fault_of(row: GrantRow, seen: dict[str, int], lab: Lab, now: datetime) -> str | None:
+    if what := _fault_of_text(row):
+        return what
     if not lab.knows(row.account):
         return "the lab knows nobody of this name"
     if row.account in seen:
         return f"the account stands in line {seen[row.account]} already"
-    if not row.reason.strip():
-        return "a grant needs a reason; the scholar will see it"
     if row.until is not None and row.until <= now:
         return "the end of a grant has to be in the future"
+    return _fault_of_hours(row.hours)
+
+
+def _fault_of_text(row: GrantRow) -> str | None:
+    if not row.account.isprintable() or not 0 < len(row.account) <= _MOST_NAME_CHARS:
+        return "this is no user name"
+    if not row.reason.strip():
+        return "a grant needs a reason; the scholar will see it"
+    if not row.reason.isprintable() or len(row.reason) > _MOST_REASON_CHARS:
+        return f"a reason is one line of at most {_MOST_REASON_CHARS} characters"
+    return None
+
+
+def _fault_of_hours(hours: str) -> str | None:
     try:
-        amount = GpuTime.parse(row.hours)
+        amount = GpuTime.parse(hours)
     except ValueError as error:
         return str(error)
     return None if amount > GpuTime.ZERO else "a grant has to be more than 0 GPU-hours"

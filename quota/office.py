@@ -84,6 +84,10 @@ class Office:
             raise BadAmount("An incident has to end after it has started.")
         if incident.ends_at > self.books.clock.now():
             raise BadAmount("An incident can be refunded when it is over.")
+        if not dry_run:
+            with transaction(self.books.engine) as tx:
+                refunding.note_incident(tx, self.books.hub_id, incident, by=by,
+                                        at=self.books.clock.now())  # fmt: skip
         with reading(self.books.engine) as tx:
             hit = usage.charged_accounts(tx, self.books.hub_id, incident.starts_at,
                                          incident.ends_at)  # fmt: skip
@@ -106,12 +110,13 @@ class Office:
             return asking.ask(self._desk(tx, name), request_id, hours, reason)
 
     def answer(
-        self, request_id: UUID, granted: GpuTime | None, *, by: By, text: str
-    ) -> HourRequest:
-        """Approve, approve partly, or deny."""
+        self, request_id: UUID, granted: GpuTime | None, *, by: By, text: str,
+        source: LotSource = "request",
+    ) -> HourRequest:  # fmt: skip
+        """Approve, approve partly, or deny; with `ta_grant` a TA's own budget gives the hours."""
         with transaction(self.books.engine) as tx:
             desk = self._desk(tx, self._asker(tx, request_id))
-            return asking.answer(desk, request_id, granted, by=by, text=text)
+            return asking.answer(desk, request_id, granted, by=by, text=text, source=source)
 
     def withdraw(self, request_id: UUID, *, by: By) -> HourRequest:
         """Take a request back."""
@@ -142,6 +147,7 @@ class Office:
         by: By, reason: str,
     ) -> Attachment:  # fmt: skip
         """Attach a TA to a running session; the section's help budget pays meanwhile."""
+        self._check_known(name)
         with transaction(self.books.engine) as tx:
             desk = self._desk(tx, name)
             attachment = attaching.attach(
@@ -170,6 +176,19 @@ class Office:
                                   at=desk.now, reason=why)  # fmt: skip
             return ended
 
+    def attached_to(self, attachment_id: UUID) -> tuple[str, Attachment]:
+        """Return an attachment and whose session it is at.
+
+        Raises:
+            NoSuchThing: nobody has this id.
+
+        """
+        with reading(self.books.engine) as tx:
+            attachment = rows.attachment_by_id(tx, attachment_id)
+            if attachment is None:
+                raise NoSuchThing("There is no such attachment.")
+            return reads.account_rows(tx, [attachment.account_id])[0]["name"], attachment
+
     def attachments_of(self, name: str) -> list[Attachment]:
         """Tell who was attached to a scholar's sessions, the newest first."""
         with reading(self.books.engine) as tx:
@@ -194,18 +213,18 @@ class Office:
                 Amendment(part=part, name=name, body=body, version=0), tag=tag, by=by,
                 reason=reason, at=self.books.clock.now(),
             )  # fmt: skip
-        self.books.rules = rules
+        self.books.reload_rules()
         return entry_tag(rules.lab, part, name)
 
     def import_roster(self, plan: RosterPlan, *, by: By, reason: str) -> None:
         """Carry out a planned import: all of it, or nothing."""
         changes = changed_sections(self.books.lab, plan)
         with transaction(self.books.engine) as tx:
-            rules = amending.amend_many(
+            amending.amend_many(
                 tx, self.books.lab_file, self.books.hub_id, changes, by=by, reason=reason,
                 at=self.books.clock.now(),
             )  # fmt: skip
-        self.books.rules = rules
+        self.books.reload_rules()
 
     # -- the trail -----------------------------------------------------------------------------
 

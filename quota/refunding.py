@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
+from sqlalchemy import Connection
+
 from quota.amount import GpuTime
-from quota.audit import By
+from quota.audit import By, as_json
 from quota.clock import ms_between
 from quota.desk import Desk
+from quota.errors import IdConflict
 from quota.ledger import Lot
 from quota.posting import post_use
 from quota.store import reads
-from quota.store.trail import write_audit
+from quota.store.trail import audit_lines, lock_trail, write_audit
 from quota.store.usage import ChargeLine, charge_lines
 
+_NOTED = "incident"
 _REFUNDS = UUID("b9a7f2b0-7c34-5b3e-8c52-5dd0a3a54c11")
 
 
@@ -39,6 +43,26 @@ class RefundView:
     account: str
     amount: GpuTime
     is_new: bool
+
+
+def note_incident(
+    tx: Connection, hub_id: str, incident: Incident, *, by: By, at: datetime
+) -> None:
+    """Write an incident on the trail when it is first refunded.
+
+    Raises:
+        IdConflict: the id was used before for another time or reason.
+
+    """
+    lock_trail(tx)
+    after = {"from": incident.starts_at, "until": incident.ends_at}
+    for line in audit_lines(tx, subject=incident.id):
+        if line.action == _NOTED and line.hub_id == hub_id:
+            if (line.after, line.reason) != (as_json(after), incident.reason):
+                raise IdConflict("This incident was refunded before with another time or reason.")
+            return
+    write_audit(tx, by, _NOTED, incident.id, hub_id=hub_id, at=at, reason=incident.reason,
+                after=after)  # fmt: skip
 
 
 def refund(desk: Desk, incident: Incident, *, by: By, dry_run: bool) -> RefundView | None:

@@ -5,6 +5,7 @@ Used by service, worker and command line.
 One transaction each, the account's lock first, no network inside.
 """
 
+import threading
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from quota import answers, giving, requests
-from quota.amending import read_rules
+from quota.amending import read_amendments
 from quota.amount import GpuTime
 from quota.audit import By
 from quota.clock import Clock
@@ -24,7 +25,7 @@ from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
 from quota.placement import GpuUse
-from quota.rulebook import Rules, rules_of
+from quota.rulebook import Amendment, Rules, rules_of
 from quota.store import reads, writes
 from quota.store.engine import ping, reading, transaction
 from quota.tick import TickInput, TickResult, tick
@@ -44,6 +45,8 @@ class Books:
         self.hub_id = hub_id
         self.lab_file = lab
         self.rules = Rules(lab=lab)
+        self._amendments: list[Amendment] = []
+        self._reloading = threading.Lock()
 
     # -- the rules in force --------------------------------------------------------------------
 
@@ -55,8 +58,9 @@ class Books:
     @lab.setter
     def lab(self, lab: Lab) -> None:
         """Follow a new lab.yaml; amendments stay above it."""
-        self.lab_file = lab
-        self.rules = rules_of(lab, self.rules.amendments)
+        with self._reloading:
+            self.lab_file = lab
+            self.rules = rules_of(lab, self._amendments)
 
     def reload_rules(self) -> None:
         """Take over amendments that another process wrote.
@@ -65,8 +69,14 @@ class Books:
             BooksUnavailable: when the database does not answer.
 
         """
-        with reading(self.engine) as tx:
-            self.rules = read_rules(tx, self.lab_file, self.hub_id)
+        # One at a time, so that what was read earlier never replaces what was read later.
+        with self._reloading:
+            with reading(self.engine) as tx:
+                found = read_amendments(tx, self.hub_id)
+            # Putting a large lab together takes a while; nearly always nothing has changed.
+            if found != self._amendments:
+                self._amendments = found
+                self.rules = rules_of(self.lab_file, found)
 
     # -- leases ----------------------------------------------------------------------------
 

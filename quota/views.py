@@ -121,6 +121,7 @@ class GrantView:
     ends_at: datetime
     author: str
     reason: str
+    source: str = "grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
