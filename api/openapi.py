@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.examples import EXAMPLES, PROBLEM_EXAMPLES
+from api.office_examples import EXAMPLES, PROBLEM_EXAMPLES
 from api.problems import OWN_CODES, STATUS
 from api.schemas_bulk import BulkIn
 
