@@ -56,11 +56,13 @@ class Identities:
         hub: httpx2.AsyncClient,
         *,
         cache_s: int,
+        remembered_most: int = _REMEMBERED_MOST,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._admission = _digest(admission_secret)
         self._hub = hub
         self._cache_s = cache_s
+        self._remembered_most = remembered_most
         self._monotonic = monotonic
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
 
@@ -79,7 +81,7 @@ class Identities:
             return known[1]
         caller = _caller(await self._ask_hub(token))
         self._known[digest] = (self._monotonic() + self._cache_s, caller)
-        while len(self._known) > _REMEMBERED_MOST:
+        while len(self._known) > self._remembered_most:
             self._known.popitem(last=False)
         return caller
 

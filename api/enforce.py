@@ -75,10 +75,11 @@ class Enforcer:
         """Return by which path it ended, or None when it did not."""
         if self._end_by_hub(order):
             return "hub"
-        for how, step in (
+        steps: tuple[tuple[str, Callable[[], None]], ...] = (
             ("runtime", lambda: self._runtime.stop(order.ref, self.grace_s)),
             ("kill", lambda: self._runtime.kill(order.ref)),
-        ):
+        )
+        for how, step in steps:
             try:
                 step()
             except (RuntimeUnavailable, StillRunning) as error:

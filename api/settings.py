@@ -95,19 +95,15 @@ class WatchdogSettings(BaseSettings):
     watch_grace_s: int = Field(default=20, ge=0, le=600, description="Time to stop by itself.")
 
 
-# What only the hub reads; named here so that `gpulab check` can find a misspelled variable
-# although the service knows nothing of the hub's code.
-HUB_VARIABLES = frozenset(
-    {
-        "GPULAB_SERVICE_URL",
-        "GPULAB_BIND_URL",
-        "GPULAB_PUBLIC_HOST",
-        "GPULAB_HUB_BIND_URL",
-        "GPULAB_PROXY_API_URL",
-        "GPULAB_AUTHENTICATOR",
-        "GPULAB_DOCKER_NETWORK",
-    }
-)
+# What only the hub and the launcher read; named here so that `gpulab check` can find a misspelled
+# variable although the service knows nothing of their code.
+OTHER_VARIABLES = frozenset(
+    f"GPULAB_{name}"
+    for name in (
+        "SERVICE_URL", "BIND_URL", "PUBLIC_HOST", "HUB_BIND_URL", "PROXY_API_URL",
+        "AUTHENTICATOR", "DOCKER_NETWORK", "HOST", "PORT", "HUB_PORT", "PROXY_API_PORT", "PROGRAM",
+    )
+)  # fmt: skip
 
 
 def known_variables() -> frozenset[str]:
@@ -117,4 +113,4 @@ def known_variables() -> frozenset[str]:
         for settings in (ApiSettings, WorkerSettings, WatchdogSettings)
         for name in settings.model_fields
     }
-    return HUB_VARIABLES | own
+    return OTHER_VARIABLES | own

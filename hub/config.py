@@ -3,10 +3,15 @@
 The numbers are the defaults that the lab promises; a trait that is not here keeps JupyterHub's.
 """
 
+import logging
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import jupyterhub
+from stamina.instrumentation import PrometheusOnRetryHook, set_on_retry_hooks
 from tornado.web import StaticFileHandler
+from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
@@ -25,6 +30,7 @@ from hub.roles import (
 )
 from hub.settings import HubSettings
 from hub.spawn_page import PAGES, TEMPLATES, OptionsForm
+from quota.clock import SystemClock
 from quota.lab import Lab
 
 # Older ones have holes that per-user subdomains and filtered scopes rely on being closed.
@@ -35,6 +41,7 @@ def configure(c: Any, settings: HubSettings) -> None:
     """Set up JupyterHub for the lab."""
     if jupyterhub.version_info[:2] < _LEAST_VERSION:
         raise RuntimeError(f"JupyterHub 6.0 or newer is needed, not {jupyterhub.__version__}")
+    _logs()
     policy = PolicyFile(settings.lab_file)
     service = open_client(
         settings.service_url, settings.secret("admission_token"), hub_id=settings.hub_id
@@ -49,6 +56,13 @@ def configure(c: Any, settings: HubSettings) -> None:
     _sessions(c, settings, policy.lab)
     _admission(c, settings, service, policy)
     _pages(c, service, policy)
+
+
+def _logs() -> None:
+    # Our lines go where the hub's go, in its format.
+    logging.getLogger("hub").parent = get_logger()
+    # One line says that the service did not answer; each single try is only counted.
+    set_on_retry_hooks([PrometheusOnRetryHook])
 
 
 def _addresses(c: Any, settings: HubSettings) -> None:
@@ -154,23 +168,46 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Spawner.disable_user_config = not settings.public_host
     # Reports of activity, in seconds (default 300): nothing here needs them more often.
     c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "900"}
+    # For the records and labels by which the worker knows this hub's sessions.
+    c.Spawner.hub_id = settings.hub_id
+    c.ProcessSpawner.state_dir = str(settings.state_dir)
+    c.Spawner.hub_id = settings.hub_id
     if settings.spawner == "docker":
         c.DockerSpawner.network_name = settings.docker_network
+    else:
+        _local_sessions(c, settings)
+
+
+def _local_sessions(c: Any, settings: HubSettings) -> None:
+    c.ProcessSpawner.state_dir = str(settings.state_dir)
+    # Sessions run on the hub's own Python, whatever the PATH says.
+    c.ProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 
 
 def _admission(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
-    admission = Admission(service, policy, hub_id=settings.hub_id, home_url="/hub/home")
-    c.Spawner.options_form = OptionsForm(service, policy)
+    admission = Admission(
+        service, policy, hub_id=settings.hub_id, home_url="/hub/home", clock=SystemClock()
+    )
+    c.Spawner.options_form = _function(OptionsForm(service, policy))
     c.Spawner.options_from_form = options_from_form
-    c.Spawner.apply_user_options = ApplyOptions(policy)
-    c.Spawner.pre_spawn_hook = admission.pre_spawn
-    c.Spawner.post_stop_hook = admission.post_stop
+    c.Spawner.apply_user_options = _function(ApplyOptions(policy))
+    c.Spawner.pre_spawn_hook = _function(admission.pre_spawn)
+    c.Spawner.post_stop_hook = _function(admission.post_stop)
 
 
 def _pages(c: Any, service: LabService, policy: PolicyFile) -> None:
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.template_vars = {"lab_name": policy.lab.name}
     c.JupyterHub.extra_handlers = [
-        (r"/gpulab/me", MeHandler, {"books": Books(service, policy)}),
+        (r"/gpulab/me", MeHandler, {"view_of": _function(Books(service, policy).of)}),
         (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]
+
+
+def _function(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a callable: configuration is copied deeply, and of objects the copy would be used."""
+
+    def function(*args: Any) -> Any:
+        return call(*args)
+
+    return function

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +19,7 @@ from hub.refusals import Refused
 HOME = "/home/scholar"
 # Enough for any notebook, too few for a fork bomb to matter to the others.
 _PIDS = 4096
+# Where this machine itself allows fewer, its engine cannot give more.
 _OPEN_FILES = 65_536
 _MIB = 1024 * 1024
 # One slow pull must not hold up everybody's starts and looks (DockerSpawner has one thread).
@@ -35,6 +37,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
     extra_create_kwargs: Any
     extra_host_config: Any
 
+    _undoing: asyncio.Future[None] | None = None
     _executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -63,16 +66,16 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         self.mem_limit = f"{self.ram_mib}M"
         self.cpu_limit = self.cpus
         self.volumes = {**self.volumes, self.home_volume: HOME}
+        starting: asyncio.Future[tuple[str, int]] = asyncio.ensure_future(super().start())
         try:
-            address: tuple[str, int] = await super().start()
+            return await asyncio.shield(starting)
         except _SILENT as error:
             self.log.error("container %s: %s", self.object_name, error)
             raise _could_not_start(error, self.image) from error
         except asyncio.CancelledError:
-            # Whoever cancels a start does not stop what it may have started.
-            await asyncio.shield(self._end_cancelled())
+            # The engine goes on with what it was asked; whoever cancels does not stop that.
+            self._undoing = asyncio.ensure_future(self._undo(starting, self.object_name))
             raise
-        return address
 
     @property
     def home_volume(self) -> str:
@@ -120,6 +123,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
     def _box(self) -> dict[str, Any]:
         """Keep what scholars run away from the machine and from each other."""
         ram_bytes = self.ram_mib * _MIB
+        files = _open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         return {
             "privileged": False,
             "cap_drop": ["ALL"],
@@ -128,7 +132,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             "memswap_limit": ram_bytes,
             "shm_size": ram_bytes // 4,
             "ulimits": [
-                Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
+                Ulimit(name="nofile", soft=files, hard=files),
                 Ulimit(name="core", soft=0, hard=0),
             ],
             "init": True,
@@ -175,12 +179,24 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             return url
         return f"http://{ip}:{port}{self.server.base_url}"
 
-    async def _end_cancelled(self) -> None:
+    async def _undo(self, starting: asyncio.Future[tuple[str, int]], name: str) -> None:
         try:
-            await self.docker("stop", self.object_name, timeout=0)
+            await starting
+        except _SILENT as error:
+            self.log.info("a cancelled start of container %s failed: %s", name, error)
+            return
+        try:
+            await self.docker("stop", name, timeout=0)
         except _SILENT as error:
             # The worker sees a container whose lease has ended, and ends it.
-            self.log.warning("a cancelled start was not undone: %s", error)
+            self.log.warning("a cancelled start of container %s was not undone: %s", name, error)
+
+
+def _open_files(machine_limit: int) -> int:
+    """Bound a container's open files; an engine cannot give more than its machine allows."""
+    if machine_limit == resource.RLIM_INFINITY:
+        return _OPEN_FILES
+    return min(_OPEN_FILES, machine_limit)
 
 
 async def _value_of(spawner: Any, setting: Any) -> dict[str, Any]:

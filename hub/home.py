@@ -6,7 +6,7 @@ for each person.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -89,9 +89,9 @@ class Books:
 class MeHandler(BaseHandler):
     """Answers for whoever is logged in."""
 
-    def initialize(self, books: Books) -> None:
-        """Take the books."""
-        self._books = books
+    def initialize(self, view_of: Callable[[str], Awaitable[dict[str, Any]]]) -> None:
+        """Take what answers for a name."""
+        self._view_of = view_of
 
     async def get(self) -> None:
         """Answer with the view as JSON, or 403."""
@@ -101,7 +101,7 @@ class MeHandler(BaseHandler):
             self.set_status(403)
             self.finish({"message": "Log in to the hub first."})
             return
-        self.finish(await self._books.of(user.name))
+        self.finish(await self._view_of(user.name))
 
 
 def _session(one: Session, account: Account, lab: Lab) -> dict[str, Any]:

@@ -9,15 +9,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from hub import refusals
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
 from hub.progress import Note
 from hub.refusals import Reader, Refused
 from hub.replies import Lease, Line
+from quota.clock import Clock
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
+from quota.lease_ids import make_lease_id
 from quota.leases import LeaseRequest
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Admission:
         *,
         hub_id: str,
         home_url: str,
+        clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +59,7 @@ class Admission:
         self._policy = policy
         self._hub_id = hub_id
         self._home_url = home_url
+        self._clock = clock
         self._sleep = sleep
         self._monotonic = monotonic
         self._telling: set[asyncio.Task[None]] = set()
@@ -94,7 +98,7 @@ class Admission:
     async def _admit(self, spawner: Any, reader: Reader) -> None:
         lab = self._policy.lab
         flavor = lab.flavors[spawner.flavor_name]
-        lease_id = uuid4()
+        lease_id = make_lease_id(self._clock.now())
         spawner.begin_waiting()
         _remember(spawner, lease_id)
         wanted = LeaseRequest(
@@ -164,12 +168,15 @@ class Admission:
             except ServiceUnavailable:
                 continue
             except ServiceRefused as no:
-                # Most often a lease that never came to be, which is as good as ended.
-                log.debug("the end of lease %s: %s", lease_id, no.code)
+                # A request that nobody answered may still arrive, and a session that started
+                # while the service was away may still be adopted: then the end has to come after.
+                if no.code == "no_such_lease":
+                    continue
+                log.warning("the end of lease %s was refused: %s", lease_id, no.code)
             except Exception:
                 log.exception("the end of lease %s could not be told", lease_id)
             return
-        log.warning("the end of lease %s was never told; the worker will see it", lease_id)
+        log.info("the end of lease %s could not be told; the worker will see it", lease_id)
 
 
 def note_of(line: Line) -> Note:

@@ -1,6 +1,7 @@
 """Sessions as local processes, for trying the lab out: not isolated from each other."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from hub.refusals import Refused
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
-_LOG_TAIL_BYTES = 2000
+_LOG_TAIL_BYTES = 1000
 
 
 class ProcessSpawner(Attentive, Leased, Spawner):
@@ -107,12 +108,15 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         self.ip, self.port = "127.0.0.1", random_port()
         try:
             self._prepare_folders()
-            await self._start_keeper()
+            starting = asyncio.ensure_future(self._start_keeper())
+            await asyncio.shield(starting)
         except OSError as error:
             self.log.error("session %s: %s", self.ref, error)
             raise _could_not_start(error.strerror or type(error).__name__) from error
         except asyncio.CancelledError:
-            # Whoever cancels a start does not stop what it may have started.
+            # Whoever cancels a start does not stop what it starts a moment later.
+            with contextlib.suppress(Refused, OSError):
+                await starting
             await self.stop(now=True)
             raise
         return self.ip, self.port
@@ -162,9 +166,11 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             return 0
         if _is_alive(start) and not (self.folder / "end.json").exists():
             return None
-        code = int(self._record("end.json").get("exit_code", 1))
-        if code != 0 and self._last_seen is None:
-            self.log.warning("session %s ended with %d: %s", self.ref, code, self._log_tail())
+        end = self._record("end.json")
+        code = int(end.get("exit_code", 1))
+        if end.get("how") == "exit" and code != 0 and self._last_seen is None:
+            # Its folder is deleted soon. Scholars may write to it: shown as what it is, in part.
+            self.log.warning("session %s ended with %d: %r", self.ref, code, self._log_tail())
         return code
 
     async def stop(self, now: bool = False) -> None:

@@ -17,7 +17,7 @@ _HEARTBEAT_S = 5.0
 # opens the progress stream all count as being there.
 _STILL_THERE_S = 60.0
 _WAITING_PERCENT = 10
-_STARTING_PERCENT = 40
+_STARTING_PERCENT = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +58,17 @@ class Watched(HasTraits):
         return self.viewers > 0 or self.monotonic() - self._seen_at < _STILL_THERE_S
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        """Stream the place in the line, then what the spawner itself has to say."""
+        """Stream the place in the line until the session may start."""
         self.viewers += 1
         try:
             async with aclosing(self._line_events()) as events:
                 async for event in events:
                     yield event
+            # The spawners below have nothing of their own to tell.
             yield {
                 "progress": _STARTING_PERCENT,
                 "message": f"Your session is starting: {self.admitted_title}.",
             }
-            rest: Any = super().progress()
-            async with aclosing(rest) as events:
-                async for event in events:
-                    yield event
         finally:
             self.viewers -= 1
             self._seen_at = self.monotonic()

@@ -70,7 +70,7 @@ class Account(Reply):
     time_zone: str
     resets_at: AwareDatetime | None
     balance_hours: str
-    available_hours: str
+    held_mgpu_ms: int
     debt_mgpu_ms: int
     sessions: list[Session]
     notices: list[Notice]
@@ -92,7 +92,7 @@ class Flavor(Reply):
     title: str
     description: str
     is_gpu: bool
-    cost_text: str
+    weight_mgpu: int
     free_slots: int
     total_slots: int
     lasts_s: int | None

@@ -33,8 +33,9 @@ def roles(lab: Lab) -> list[dict[str, Any]]:
         },
         {
             "name": "gpulab-service",
-            "description": "The lab's worker: stops sessions whose hours are used up",
-            "scopes": ["delete:servers"],
+            "description": "The lab's worker stops sessions whose hours are used up; Prometheus, "
+            "with the same token, reads the hub's metrics",
+            "scopes": ["delete:servers", "read:metrics"],
             "services": [SERVICE],
         },
     ]

@@ -132,11 +132,13 @@ class _Keeper:
         signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED | {signal.SIGCHLD})
         self._record_start()
         try:
-            self._child = subprocess.Popen(self._command, preexec_fn=self._before_exec).pid  # noqa: PLW1509
+            # Kept: as garbage it would collect the end of a child that is quick, unseen.
+            self._server = subprocess.Popen(self._command, preexec_fn=self._before_exec)  # noqa: PLW1509
         except OSError as error:
             self._record_end(code=127, how="not started")
             _tell(tell, f"{self._command[0]}: {error.strerror}")
             return 127
+        self._child = self._server.pid
         _tell(tell, "started")
         self._wait()
         self._end_rest()
@@ -209,7 +211,7 @@ class _Keeper:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return self._status is not None
+                return True  # nothing is left to wait for
             if pid == 0:
                 return self._status is not None
             if pid == self._child:

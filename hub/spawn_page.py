@@ -12,6 +12,7 @@ from hub.hooks import HasLab
 from hub.options import read_choice
 from hub.refusals import Refused, moment_text
 from hub.replies import Account, Flavor, SpawnOptions
+from quota.amount import GpuTime
 from quota.lab import Lab
 
 log = logging.getLogger(__name__)
@@ -122,8 +123,11 @@ def offline_page(lab: Lab, before: tuple[str, str], sentence: str) -> SpawnPage:
 
 
 def balance_text(account: Account) -> str:
-    """Say what is left: '9.75 GPU-hours available'."""
-    return f"{account.available_hours} GPU-hours available"
+    """Say what is left: '9.75 GPU-hours left (0.04 set aside for your session)'."""
+    text = f"{account.balance_hours} GPU-hours left"
+    if account.held_mgpu_ms <= 0:
+        return text
+    return f"{text} ({GpuTime(account.held_mgpu_ms).hours_text()} set aside for your session)"
 
 
 def resets_text(account: Account) -> str:
@@ -135,7 +139,9 @@ def resets_text(account: Account) -> str:
 
 def cost_text(weight_mgpu: int) -> str:
     """Say what an hour costs."""
-    return f"{weight_mgpu / 1000:g} GPU-hours per hour" if weight_mgpu else "free"
+    if not weight_mgpu:
+        return "free"
+    return f"{weight_mgpu / 1000:g} GPU-{'hour' if weight_mgpu == 1000 else 'hours'} per hour"
 
 
 def span_text(seconds: int) -> str:
@@ -163,8 +169,8 @@ def _card(one: Flavor, account: Account, chosen: str) -> FlavorCard:
             why_not += f" Again on {moment_text(one.refusal.retry_at, account.time_zone)}."
     lasts = "" if one.lasts_s is None else f"Your hours would last {span_text(one.lasts_s)}"
     return FlavorCard(
-        name=one.name, title=one.title, description=one.description, cost=one.cost_text,
-        free=free, lasts=lasts, why_not=why_not, is_chosen=one.name == chosen,
+        name=one.name, title=one.title, description=one.description, free=free, lasts=lasts,
+        cost=cost_text(one.weight_mgpu), why_not=why_not, is_chosen=one.name == chosen,
     )  # fmt: skip
 
 

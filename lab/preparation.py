@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
 from lab.checks import check_ports, find_proxy
 from lab.engine import Choice, EngineLook, choose_spawner, look_at_engine
@@ -111,8 +113,13 @@ def _migrate(url: str, tell: Callable[[str], None]) -> None:
                 upgrade(engine)
         finally:
             engine.dispose()
-    except BooksUnavailable as error:
-        raise CannotStart(f"the books cannot be opened: {error}") from error
+    except (BooksUnavailable, SQLAlchemyError) as error:
+        # The driver's own words; SQLAlchemy's go on for lines.
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise CannotStart(
+            f"the books of GPU time cannot be opened ({reason}); see GPULAB_DATABASE_URL, or put "
+            "back a copy of books.sqlite in the state folder"
+        ) from error
 
 
 def _write_supervisor_config(state: State, proxy: tuple[str, ...]) -> None:

@@ -14,6 +14,7 @@ from quota.amount import GpuTime
 from quota.budgets import draw_from_pool
 from quota.desk import Desk, funds
 from quota.errors import (
+    AlreadyRunning,
     InsufficientBalance,
     LeaseConflict,
     NoSuchFlavor,
@@ -23,6 +24,7 @@ from quota.errors import (
 )
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
+from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
 from quota.placement import GpuUse
 from quota.store import reads, writes
@@ -45,6 +47,7 @@ def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) 
     Raises:
         LeaseConflict: the id was used for something else.
         NoSuchFlavor, NoSuchImage: the lab has nothing of this name.
+        AlreadyRunning: it arrives so late that a newer request of this server is open.
 
     """
     existing = reads.lease_by_id(desk.tx, lease_id)
@@ -57,6 +60,9 @@ def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) 
     lease = existing or _new_lease(desk, lease_id, wanted, flavor)
     rival = _rival(desk, lease)
     if rival is not None and existing is None:
+        if was_made_before(lease.id, rival.id):
+            # Stuck on its way and given up since: it must not end what was started after it.
+            raise AlreadyRunning("A newer session of this server is open already.")
         return _wait_for_end_of(desk, rival, lease)
     return _decide(desk, lease, flavor, is_new=existing is None, present=present)
 

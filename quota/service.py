@@ -28,6 +28,7 @@ from quota.placement import GpuUse
 from quota.rulebook import Amendment, Rules, rules_of
 from quota.store import reads, writes
 from quota.store.engine import ping, reading, transaction
+from quota.store.patience import be_patient
 from quota.tick import TickInput, TickResult, tick
 from quota.views import AccountView, GrantView, LeaseView, LoadView, SpawnView
 
@@ -216,6 +217,7 @@ class Books:
     def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
         """Check the laws of the books, also against a checkpoint from the log; [] is right."""
         with reading(self.engine) as tx:
+            be_patient(tx)
             return check_books(tx, anchor=anchor)
 
     def ping(self) -> None:

@@ -218,7 +218,7 @@ def _adopt_strays(
         known = reads.leases_by_id(tx, ids)
     by_lease: dict[UUID, Observed] = {}
     for one in sorted(given.observed, key=_latest_last):
-        lease = _match(one, known, by_lease)
+        lease = _match(one, known, by_lease, seen_at=given.seen_at)
         if lease is None:
             adopted_id = _adopt(engine, lab, hub_id, one, known, now=given.now)
             if adopted_id is not None:
@@ -240,26 +240,27 @@ def _wanted_id(one: Observed) -> UUID:
     return one.lease_id if one.lease_id is not None else uuid5(_ADOPTED, one.ref)
 
 
-def _match(one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed]) -> Lease | None:
+def _match(
+    one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed], *, seen_at: datetime
+) -> Lease | None:
     """Find the lease that pays for this; None when one has to be made."""
-    adopted = known.get(uuid5(_ADOPTED, one.ref))
-    if adopted is not None:
-        return adopted
-    wanted = None if one.lease_id is None else known.get(one.lease_id)
-    if wanted is None or wanted.id in taken:
+    lease = known.get(uuid5(_ADOPTED, one.ref))
+    if lease is None and one.lease_id is not None:
+        lease = known.get(one.lease_id)
+    if lease is None or lease.id in taken:
         return None
-    is_owner = wanted.is_open or one.started_at is None or _is_charged(wanted, one)
-    return wanted if is_owner else None
+    is_owner = lease.is_open or one.started_at is None or _is_charged(lease, one, seen_at)
+    return lease if is_owner else None
 
 
-def _is_charged(lease: Lease, one: Observed) -> bool:
-    """Tell whether an ended lease has paid for all of this one.
+def _is_charged(lease: Lease, one: Observed, seen_at: datetime) -> bool:
+    """Tell whether an ended lease has paid for all that this observation knows of.
 
     It has not where a listing missed the container, so that the lease was ended too early.
     """
-    if lease.ref != one.ref or one.finished_at is None or lease.charged_until is None:
+    if lease.ref != one.ref or lease.charged_until is None:
         return False
-    return lease.charged_until >= one.finished_at
+    return lease.charged_until >= (one.finished_at or seen_at)
 
 
 def _adopt(
@@ -269,16 +270,12 @@ def _adopt(
     """Open a lease for what runs without one, from its real start, so that it is charged.
 
     A CPU session that was started while the service was away goes on. A GPU session without a
-    lease has no slot: it is charged and stopped.
+    lease has no slot: it is charged and stopped. One that was adopted before, and was missed in a
+    listing since, has its lease opened again.
     """
     if one.started_at is None:
         return None
-    flavor = lab.flavors.get(one.flavor)
-    weight = flavor.weight_mgpu if flavor else 0
-    earlier = known.get(_wanted_id(one))
-    started_at = one.started_at
-    if earlier is not None and earlier.ref == one.ref and earlier.charged_until is not None:
-        started_at = max(started_at, earlier.charged_until)
+    earlier = known.get(uuid5(_ADOPTED, one.ref)) or known.get(_wanted_id(one))
     lease_id = _wanted_id(one) if earlier is None else uuid5(_ADOPTED, one.ref)
     with transaction(engine) as tx:
         writes.create_account(tx, hub_id, one.account)
@@ -286,23 +283,51 @@ def _adopt(
         assert row is not None, "just made"
         taken = {lease.server_name for lease in reads.open_leases(tx, row["id"])}
         name = one.server_name
-        writes.insert_lease(tx, Lease(
-            id=lease_id,
-            account_id=row["id"],
+        adopted = _adopted_lease(
+            lease_id,
+            row["id"],
+            one,
+            lab,
+            started_at=_unpaid_from(one, earlier),
             server_name=name if name not in taken else f"{name}#{one.ref[:12]}",
-            flavor=one.flavor,
-            image="",
-            state="active" if weight == 0 else "stopping",
-            weight_mgpu=weight,
-            share_mgpu=0,
-            memory_mib=0,
-            requested_at=now,
-            asked_at=now,
-            ref=one.ref,
-            started_at=started_at,
-            observed_until=started_at,
-            charged_until=started_at,
-            stop_reason=None if weight == 0 else "orphan",
-            stop_asked_at=None if weight == 0 else now,
-        ))  # fmt: skip
+            now=now,
+        )
+        if earlier is not None and earlier.id == lease_id:
+            writes.update_lease(tx, earlier, adopted)
+        else:
+            writes.insert_lease(tx, adopted)
     return lease_id
+
+
+def _unpaid_from(one: Observed, earlier: Lease | None) -> datetime:
+    assert one.started_at is not None
+    if earlier is None or earlier.ref != one.ref or earlier.charged_until is None:
+        return one.started_at
+    return max(one.started_at, earlier.charged_until)
+
+
+def _adopted_lease(
+    lease_id: UUID, account_id: int, one: Observed, lab: Lab, *, started_at: datetime,
+    server_name: str, now: datetime,
+) -> Lease:  # fmt: skip
+    flavor = lab.flavors.get(one.flavor)
+    weight = flavor.weight_mgpu if flavor else 0
+    return Lease(
+        id=lease_id,
+        account_id=account_id,
+        server_name=server_name,
+        flavor=one.flavor,
+        image="",
+        state="active" if weight == 0 else "stopping",
+        weight_mgpu=weight,
+        share_mgpu=0,
+        memory_mib=0,
+        requested_at=now,
+        asked_at=now,
+        ref=one.ref,
+        started_at=started_at,
+        observed_until=started_at,
+        charged_until=started_at,
+        stop_reason=None if weight == 0 else "orphan",
+        stop_asked_at=None if weight == 0 else now,
+    )

@@ -6,10 +6,13 @@ makes carries the label of a hub of its own, by which it is found and removed.
 
 import json
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
@@ -101,3 +104,43 @@ def _clear(engine: Engine) -> None:
 
 def _output(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def sick_engine(folder: Path, answer: bytes) -> Iterator[str]:
+    """A socket that answers the version well, and everything else with `answer` or never."""
+    path = folder / "engine.sock"
+    stopped = threading.Event()
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(0.05)
+        thread = threading.Thread(target=_serve, args=(listener, answer, stopped))
+        thread.start()
+        try:
+            yield f"unix://{path}"
+        finally:
+            stopped.set()
+            thread.join()
+
+
+def _serve(listener: socket.socket, answer: bytes, stopped: threading.Event) -> None:
+    opened: list[socket.socket] = []
+    while not stopped.is_set():
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            continue
+        opened.append(connection)
+        connection.settimeout(5)
+        request = connection.recv(65_536)
+        if b" /version" in request:
+            body = b'{"ApiVersion": "1.41"}'
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            connection.close()
+        elif answer:
+            connection.sendall(answer)
+            connection.close()
+    for connection in opened:
+        connection.close()

@@ -11,6 +11,9 @@ from uuid import UUID
 from quota.clock import from_ms
 
 
+_NONSENSE = (KeyError, TypeError, ValueError, OverflowError, AttributeError)
+
+
 class BadRecord(Exception):
     """A record that says nothing."""
 
@@ -58,7 +61,7 @@ def read_start(folder: Path) -> Started | None:
             boot_id=str(body["boot_id"]),
             started_at=from_ms(int(body["started_at_ms"])),
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except _NONSENSE as error:
         raise BadRecord(f"{folder.name}: start.json holds no start: {error!r}") from error
 
 
@@ -70,7 +73,7 @@ def read_end(folder: Path) -> Ended | None:
     try:
         at = from_ms(int(body["ended_at_ms"]))
         return Ended(at=at, exit_code=int(body["exit_code"]), how=str(body["how"]))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except _NONSENSE as error:
         raise BadRecord(f"{folder.name}: end.json holds no end: {error!r}") from error
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError  # noqa: A004
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from quota.errors import BooksUnavailable
+from quota.store.patience import make_impatient
 
 BUSY_TIMEOUT_MS = 5000
 _READ = "gpulab_read_only"
@@ -38,17 +39,18 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # A time-out in the database itself, since a frozen one must not freeze the service with it.
     options = f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=30000"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT_MS / 1000,
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        connect_args={"options": options, "connect_timeout": 5},
+        connect_args={"options": options, "connect_timeout": 2},
     )
+    make_impatient(engine)
+    return engine
 
 
 def journal_mode(version: tuple[int, int, int]) -> str:
@@ -82,6 +84,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except TimeoutError as error:  # every connection of the pool waits for the database
+        raise BooksUnavailable(str(error)) from error
     except OperationalError as error:
         raise BooksUnavailable(str(error.orig)) from error
     except PoolTimeout as error:

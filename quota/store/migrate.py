@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from quota.store.engine import reading, transaction
+from quota.store.patience import be_patient
 from quota.store.tables import metadata
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -21,6 +22,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Migrate forward, whole or not at all."""
     with transaction(engine) as connection:
+        be_patient(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -29,6 +31,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 def downgrade(engine: Engine, revision: str) -> None:
     """Migrate back, whole or not at all; `base` removes every table."""
     with transaction(engine) as connection:
+        be_patient(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.downgrade(config, revision)

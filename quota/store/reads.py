@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, Select, func, select
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, select
 
 from quota.amount import GpuTime
 from quota.leases import Lease
@@ -18,15 +18,51 @@ _LEASE_FIELDS = tuple(Lease.__slots__)
 _LOT_FIELDS = tuple(Lot.__slots__)
 _GPU_FIELDS = tuple(GpuUse.__slots__)
 
+# Built once: putting a statement together takes longer than the database takes to answer it, and
+# each of these is in the path of every admission.
+_ACCOUNT = select(accounts).where(
+    accounts.c.hub_id == bindparam("hub"),
+    accounts.c.kind == bindparam("kind"),
+    accounts.c.name == bindparam("who"),
+)
+_ACCOUNT_LOCKED = _ACCOUNT.with_for_update()
+_OPEN_LOTS = select(lots).where(
+    lots.c.account_id.in_(bindparam("ids", expanding=True)), lots.c.closed_at.is_(None)
+)
+_LEASE = select(leases).where(leases.c.id == bindparam("lease"))
+_OPEN_LEASES = (
+    select(leases)
+    .where(leases.c.account_id == bindparam("account"), leases.c.state != "ended")
+    .order_by(leases.c.requested_at)
+)
+_GPUS = select(gpus).where(gpus.c.hub_id == bindparam("hub")).order_by(gpus.c.uuid)
+_WAITERS = (
+    select(leases)
+    .join(accounts, accounts.c.id == leases.c.account_id)
+    .where(
+        accounts.c.hub_id == bindparam("hub"),
+        leases.c.state == "waiting",
+        leases.c.gpu_uuid.is_(None),
+        leases.c.asked_at > bindparam("since"),
+    )
+)
+_STARTING = (
+    select(func.count())
+    .select_from(leases.join(accounts, accounts.c.id == leases.c.account_id))
+    .where(
+        accounts.c.hub_id == bindparam("hub"),
+        leases.c.state == "held",
+        leases.c.gpu_uuid.is_not(None),
+    )
+)
+
 
 def account_row(
     tx: Connection, hub_id: str, name: str, *, kind: str = "scholar", lock: bool = False
 ) -> RowMapping | None:
     """Find an account's row; with `lock` nobody else can change it until the commit."""
-    query = select(accounts).where(
-        accounts.c.hub_id == hub_id, accounts.c.kind == kind, accounts.c.name == name
-    )
-    return tx.execute(_locked(query, lock=lock)).mappings().one_or_none()
+    query = _ACCOUNT_LOCKED if lock else _ACCOUNT
+    return tx.execute(query, {"hub": hub_id, "kind": kind, "who": name}).mappings().one_or_none()
 
 
 def account_rows(tx: Connection, ids: Iterable[int], *, lock: bool = False) -> list[RowMapping]:
@@ -55,8 +91,7 @@ def account_of(row: RowMapping, open_lots: list[Lot]) -> Account:
 def open_lots(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lot]]:
     """Read the lots that can still be drawn from, by account."""
     found: dict[int, list[Lot]] = {account_id: [] for account_id in account_ids}
-    query = select(lots).where(lots.c.account_id.in_(list(found)), lots.c.closed_at.is_(None))
-    for row in tx.execute(query).mappings():
+    for row in tx.execute(_OPEN_LOTS, {"ids": list(found)}).mappings():
         found[row["account_id"]].append(_lot(row))
     return found
 
@@ -81,7 +116,7 @@ def lot_by_id(tx: Connection, lot_id: UUID) -> RowMapping | None:
 
 def lease_by_id(tx: Connection, lease_id: UUID) -> Lease | None:
     """Find one lease, open or ended."""
-    row = tx.execute(select(leases).where(leases.c.id == lease_id)).mappings().one_or_none()
+    row = tx.execute(_LEASE, {"lease": lease_id}).mappings().one_or_none()
     return None if row is None else _lease(row)
 
 
@@ -93,8 +128,7 @@ def leases_by_id(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lease]:
 
 def open_leases(tx: Connection, account_id: int) -> list[Lease]:
     """Read an account's leases that have not ended."""
-    query = select(leases).where(leases.c.account_id == account_id, leases.c.state != "ended")
-    return [_lease(row) for row in tx.execute(query.order_by(leases.c.requested_at)).mappings()]
+    return [_lease(row) for row in tx.execute(_OPEN_LEASES, {"account": account_id}).mappings()]
 
 
 def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:
@@ -113,25 +147,14 @@ def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:
 
 def gpu_uses(tx: Connection, hub_id: str) -> tuple[GpuUse, ...]:
     """Read the GPUs and what is taken of them."""
-    query = select(gpus).where(gpus.c.hub_id == hub_id).order_by(gpus.c.uuid)
-    return tuple(
-        GpuUse(**{name: row[name] for name in _GPU_FIELDS}) for row in tx.execute(query).mappings()
-    )
+    rows = tx.execute(_GPUS, {"hub": hub_id}).mappings()
+    return tuple(GpuUse(**{name: row[name] for name in _GPU_FIELDS}) for row in rows)
 
 
 def waiters(tx: Connection, hub_id: str, *, asked_since: datetime) -> list[Waiter]:
     """Read the line: who has no slot yet and has asked lately."""
-    query = (
-        select(leases)
-        .join(accounts, accounts.c.id == leases.c.account_id)
-        .where(
-            accounts.c.hub_id == hub_id,
-            leases.c.state == "waiting",
-            leases.c.gpu_uuid.is_(None),
-            leases.c.asked_at > asked_since,
-        )
-    )
-    return [waiter_of(_lease(row)) for row in tx.execute(query).mappings()]
+    rows = tx.execute(_WAITERS, {"hub": hub_id, "since": asked_since}).mappings()
+    return [waiter_of(_lease(row)) for row in rows]
 
 
 def waiter_of(lease: Lease) -> Waiter:
@@ -145,14 +168,7 @@ def waiter_of(lease: Lease) -> Waiter:
 
 def count_starting(tx: Connection, hub_id: str) -> int:
     """Count GPU sessions that are admitted and not yet running."""
-    query = (
-        select(func.count())
-        .select_from(leases.join(accounts, accounts.c.id == leases.c.account_id))
-        .where(
-            accounts.c.hub_id == hub_id, leases.c.state == "held", leases.c.gpu_uuid.is_not(None)
-        )
-    )
-    return tx.execute(query).scalar_one()
+    return tx.execute(_STARTING, {"hub": hub_id}).scalar_one()
 
 
 def charges(tx: Connection, account_id: int, *, newest: int) -> list[RowMapping]:

@@ -46,6 +46,27 @@ _UPDATE_LEASE = (
     .where(leases.c.id == bindparam("lease_key"))
     .values({name: bindparam(name) for name in _LEASE_FIELDS if name not in ("id", "account_id")})
 )
+# Only if there is still room: of two that reach for the same slot, one gets it.
+_TAKE_GPU = (
+    update(gpus)
+    .where(
+        gpus.c.uuid == bindparam("gpu"),
+        gpus.c.in_service,
+        gpus.c.used_mgpu + bindparam("share") <= FULL_MGPU,
+        gpus.c.used_mib + bindparam("mib") <= gpus.c.memory_mib,
+        gpus.c.sharers < bindparam("most"),
+    )
+    .values(
+        used_mgpu=gpus.c.used_mgpu + bindparam("share"),
+        used_mib=gpus.c.used_mib + bindparam("mib"),
+        sharers=gpus.c.sharers + 1,
+    )
+)
+_NEW_LOT, _NEW_ENTRY, _NEW_LEASE = insert(lots), insert(entries), insert(leases)
+_NEW_ACCOUNT = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(accounts).on_conflict_do_nothing()
+    for dialect in (sqlite, postgresql)
+}
 _SEEN = (
     update(leases)
     .where(leases.c.id == bindparam("lease_key"), leases.c.state != "ended")
@@ -59,8 +80,7 @@ def create_account(tx: Connection, hub_id: str, name: str, *, kind: str = "schol
         "hub_id": hub_id, "kind": kind, "name": name, "posted": ZERO, "held": ZERO,
         "debt": ZERO, "seq": 0, "head": GENESIS,
     }  # fmt: skip
-    make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    tx.execute(make(accounts).values(values).on_conflict_do_nothing())
+    tx.execute(_NEW_ACCOUNT[tx.dialect.name], values)
 
 
 def save_account(tx: Connection, account: Account) -> None:
@@ -69,7 +89,7 @@ def save_account(tx: Connection, account: Account) -> None:
         return
     new = {lot.id for lot in account.new_lots}
     if account.new_lots:
-        tx.execute(insert(lots), [_lot_row(account, lot) for lot in account.new_lots])
+        tx.execute(_NEW_LOT, [_lot_row(account, lot) for lot in account.new_lots])
     changed = [lot for lot in account.changed_lots.values() if lot.id not in new]
     if changed:
         tx.execute(_UPDATE_LOT, [
@@ -77,7 +97,7 @@ def save_account(tx: Connection, account: Account) -> None:
              "ends_at": lot.ends_at, "closed_at": lot.closed_at} for lot in changed
         ])  # fmt: skip
     if account.new_entries:
-        tx.execute(insert(entries), [_entry_row(account, one) for one in account.new_entries])
+        tx.execute(_NEW_ENTRY, [_entry_row(account, one) for one in account.new_entries])
     tx.execute(_UPDATE_ACCOUNT, {
         "account_key": account.id, "posted": account.posted, "held": account.held,
         "debt": account.debt, "seq": account.seq, "head": account.head,
@@ -89,7 +109,7 @@ def save_account(tx: Connection, account: Account) -> None:
 
 def insert_lease(tx: Connection, lease: Lease) -> None:
     """Write a new lease."""
-    tx.execute(insert(leases), _lease_row(lease))
+    tx.execute(_NEW_LEASE, _lease_row(lease))
 
 
 def update_lease(tx: Connection, before: Lease, after: Lease) -> None:
@@ -113,21 +133,8 @@ def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
 
 def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
     """Occupy a part of a GPU; False when somebody else was faster."""
-    taken = tx.execute(
-        update(gpus)
-        .where(
-            gpus.c.uuid == uuid,
-            gpus.c.in_service,
-            gpus.c.used_mgpu + ask.share_mgpu <= FULL_MGPU,
-            gpus.c.used_mib + ask.memory_mib <= gpus.c.memory_mib,
-            gpus.c.sharers < max_sharers,
-        )
-        .values(
-            used_mgpu=gpus.c.used_mgpu + ask.share_mgpu,
-            used_mib=gpus.c.used_mib + ask.memory_mib,
-            sharers=gpus.c.sharers + 1,
-        )
-    )
+    wanted = {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
+    taken = tx.execute(_TAKE_GPU, wanted)
     return taken.rowcount == 1
 
 

@@ -4,7 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -35,6 +38,7 @@ class RunningLab:
         *,
         text: str | None = None,
         spawner: Literal["process", "docker"] = "process",
+        hub_id: str = "main",
         environment: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +49,11 @@ class RunningLab:
         self.port, self.hub_port, self.proxy_api_port, self.service_port = free_ports(4)
         self.address = f"http://lab.localhost:{self.port}"
         self.service_url = f"http://127.0.0.1:{self.service_port}"
-        self._environment = dict(environment or {})
+        self.hub_id = hub_id
+        # A hub of its own has a network of its own, which whoever named the hub removes.
+        self.network = f"gpulab-{hub_id}"
+        own = {"GPULAB_HUB_ID": hub_id, "GPULAB_DOCKER_NETWORK": self.network}
+        self._environment = {**own, **(environment or {})}
         self._output = folder / "launcher.out"
         self.launcher: subprocess.Popen[bytes] | None = None
         self._visitors: list[Visitor] = []
@@ -115,7 +123,7 @@ class RunningLab:
                 self.launcher.kill()
                 self.launcher.wait()
         end_leftovers(self.state.root, patience_s=5)
-        if self.state.root.exists():
+        if self.state.root.is_dir():
             self._end_sessions()
 
     def _end_sessions(self) -> None:
@@ -127,7 +135,7 @@ class RunningLab:
 
     def runtime(self) -> Any:
         """Open what really runs the sessions."""
-        return open_runtime(self.spawner, self.state.root, "main")
+        return open_runtime(self.spawner, self.state.root, self.hub_id)
 
     def sessions(self) -> list[Observed]:
         """Return the sessions that really run, asked of the runtime."""
@@ -157,9 +165,13 @@ class RunningLab:
         headers = {"Authorization": f"token {token}"}
         return self._service.request(method, path, headers=headers, **kind)
 
+    def notices(self, name: str, kind: str) -> list[str]:
+        """Return what a scholar was told, newest last."""
+        return [one["text"] for one in self.account(name)["notices"] if one["kind"] == kind]
+
     def account(self, name: str) -> dict[str, Any]:
         """Return a scholar's books."""
-        reply = self.service("GET", f"/v1/accounts/{name}")
+        reply = self.service("GET", f"/v1/accounts/{name}", params={"hub_id": self.hub_id})
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
@@ -184,6 +196,50 @@ class RunningLab:
 
         return wait_for(f"another {program}", other, within_s=within_s)
 
+    def hub_metrics(self, token: str) -> str:
+        """Return the hub's own metrics."""
+        reply = httpx2.get(
+            f"http://127.0.0.1:{self.port}/hub/metrics", timeout=10, trust_env=False,
+            headers={"Host": self.address.split("://")[1], "Authorization": f"token {token}"},
+        )  # fmt: skip
+        assert reply.status_code == 200, reply.text
+        return reply.text
+
+    def is_service_up(self) -> bool:
+        """Tell whether the service answers."""
+        try:
+            return self.service("GET", "/readyz").status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    @contextmanager
+    def garbage_service(self) -> Iterator[None]:
+        """Answer nonsense at the service's place, which has to be stopped."""
+        server = ThreadingHTTPServer(("127.0.0.1", self.service_port), _Garbage)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
     def log_of(self, program: str) -> str:
         """Return a program's log, for when something fails."""
         return (self.state.logs / f"{program}.log").read_text(errors="replace")
+
+
+class _Garbage(BaseHTTPRequestHandler):
+    """Says 200 and means nothing."""
+
+    def do_PUT(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"state": ["held", {]')
+
+    do_GET = do_PUT  # noqa: N815
+
+    def log_message(self, *_words: object) -> None:
+        pass

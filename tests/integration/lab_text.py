@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-# Half a minute of a whole GPU lasts two minutes on a quarter.
 _POLICY = {
-    "hold_step_s": 5,
+    "hold_step_s": 10,
     "minimum_start_s": 5,
     "tick_s": 2,
     "grace_s": 5,
@@ -17,7 +16,7 @@ _POLICY = {
 def lab_text(
     *, hours: str = "10", gpus: int = 2, policy: Mapping[str, object] | None = None
 ) -> str:
-    """Write a lab of one organizer, one TA and three scholars with `hours` per week."""
+    """Write a lab of one organizer, one TA and five scholars with `hours` per week."""
     numbers = {**_POLICY, **(policy or {})}
     lines = "\n".join(f"  {name}: {value}" for name, value in numbers.items())
     return f"""
@@ -28,7 +27,7 @@ sections:
     title: Americas
     time_zone: America/New_York
     tas: [tomas]
-    scholars: [ada, blaise, chen]
+    scholars: [ada, blaise, chen, dina, emeka]
     hours_per_week: {hours}
 flavors:
   cpu: {{title: No GPU, weight_mgpu: 0, cpus: 1, ram_mib: 1024}}

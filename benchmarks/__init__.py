@@ -1,0 +1,1 @@
+"""Benchmarks of the lab; each prints its figure and the ratio to a limit or a peer."""

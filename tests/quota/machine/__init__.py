@@ -1,0 +1,1 @@
+"""P03: the books against a small model, under whatever a lab can do to them."""
