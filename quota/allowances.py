@@ -4,7 +4,7 @@
 account, so nothing depends on a job that runs on Monday at midnight.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import cast
 from uuid import UUID, uuid5
@@ -13,7 +13,7 @@ from quota.agenda import Due
 from quota.amount import GpuTime
 from quota.calendar import Week, week_after, week_at, weeks_of
 from quota.clock import to_ms
-from quota.entitlement import boosts_at, current_week, entitlement, keeps_hours, kept_of
+from quota.entitlement import boosts_at, boosts_of, current_week, entitlement, keeps_hours, kept_of
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
@@ -43,10 +43,13 @@ def settle(
     to that end: what it used before the end must still be drawn from this lot. `given` are ids
     out of `boost_ids` whose lots have been closed already.
     """
+    coming = _coming_boosts(account, lab, section, now)
+    # Before anything is closed: a due date may have been put off meanwhile.
+    leases = _follow_due_dates(account, leases, coming, now=now)
     leases = _close_ended_lots(account, leases, lab=lab, section=section, now=now)
     if section is not None:
         leases = _give_weeks(account, leases, lab=lab, section=section, now=now)
-        _give_boosts(account, lab, section, given, now=now)
+        _give_boosts(account, coming, given, now=now)
     account.repay(at=now)
     return leases
 
@@ -79,6 +82,8 @@ def _close_ended_lots(
         if lot.ends_at > now or _known_until(leases, now) < lot.ends_at:
             return leases
         leases = [post_use(account, lease, lot.ends_at, at=now) for lease in leases]
+        if lot.source == "help":
+            continue  # what was not needed goes back: `quota.budgets.return_help`
         unused = lot.remaining
         account.expire(lot, at=now)
         if section is not None and lot.source == "allowance":
@@ -94,7 +99,8 @@ def _keep(
     if week is None or not keeps_hours(lab, account.name):
         return
     for kept in kept_of(lab, section, account.name, week, unused):
-        if kept.ends_at > now:
+        # One that is over by now can still pay the debt of its time.
+        if kept.ends_at > now or account.debt:
             account.give(Lot(
                 id=uuid5(_LOTS, f"{account.id}:{kept.key}"),
                 source=cast(LotSource, kept.source), amount=kept.hours, remaining=GpuTime.ZERO,
@@ -127,6 +133,7 @@ def _give_weeks(
         if owed is None or (week is not None and owed.starts_at >= week.starts_at):
             break
         _give_week(account, lab, section, owed, now=now)
+        account.repay(at=now, usable_at=owed.starts_at)
         leases = _close_ended_lots(account, leases, lab=lab, section=section, now=now)
     if week is not None:
         leases = _post_before_cut(account, leases, lab, section, week, now=now)
@@ -139,22 +146,19 @@ def _post_before_cut(
 ) -> list[Lease]:
     """Post all known use before a lot shrinks: what is used is not taken back, posted or not."""
     hours = entitlement(lab, section, account.name, week).hours
-    owed = {_boost_id(account.id, due): due.hours
-            for due in boosts_at(lab, section, account.name, now)}  # fmt: skip
     is_cut = any(
-        lot.remaining
-        and lot.amount > (hours if lot.source == "allowance" else owed.get(lot.id, GpuTime.ZERO))
+        lot.source == "allowance" and lot.starts_at == week.starts_at
+        and lot.remaining and lot.amount > hours
         for lot in account.lots
-        if lot.source == "boost" or (lot.source == "allowance" and lot.starts_at == week.starts_at)
-    )
+    )  # fmt: skip
     if not is_cut:
         return leases
     return [post_use(account, lease, lease.observed_until or now, at=now) for lease in leases]
 
 
 def _next_owed(account: Account, lab: Lab, section: Section, now: datetime) -> Week | None:
-    """Return the oldest week that was never given, where unused hours of it may count today."""
-    if not keeps_hours(lab, account.name):
+    """Return the oldest week that was never given, where what it gave may count today."""
+    if not keeps_hours(lab, account.name) and not account.debt:
         return None
     if account.allowance_from is None:
         weeks = weeks_of(lab.program, section.zone) if lab.program else ()
@@ -207,25 +211,60 @@ def _week_lot(account: Account, week: Week, hours: GpuTime, because: str) -> Lot
 # -- boosts ---------------------------------------------------------------------------------
 
 
-def _give_boosts(
-    account: Account, lab: Lab, section: Section, given: Collection[UUID], *, now: datetime
-) -> None:
-    """Give the extra hours before what is due; follow a due date that is moved or taken away."""
-    owed = {_boost_id(account.id, due): due for due in boosts_at(lab, section, account.name, now)}
+def _coming_boosts(
+    account: Account, lab: Lab, section: Section | None, now: datetime
+) -> dict[UUID, Due]:
+    """Return by the lots' ids what is not due yet and gives extra hours some time."""
+    if section is None or not lab.due_dates:
+        return {}
+    return {
+        _boost_id(account.id, due): due
+        for due in boosts_of(lab, section, account.name)
+        if due.due_at > now
+    }
+
+
+def _follow_due_dates(
+    account: Account, leases: list[Lease], coming: Mapping[UUID, Due], *, now: datetime
+) -> list[Lease]:
+    """Change the boosts whose due dates were moved, changed or taken away."""
     for lot in [lot for lot in account.lots if lot.source == "boost"]:
-        due = owed.pop(lot.id, None)
-        hours = due.hours if due else GpuTime.ZERO
-        account.adjust(lot, hours, author="lab.yaml", reason=lot.reason, at=now)
-        if due is not None:
-            reason = f"{due.title}: due at another time"
-            account.reschedule(lot, due.due_at, reason=reason, at=now)
-    for lot_id, due in owed.items():
-        if lot_id not in given:
+        due = coming.get(lot.id)
+        # One that is over in its time stays until all use before its end is known.
+        if due is not None or lot.ends_at > now:
+            leases = _follow(account, leases, lot, due, now=now)
+    return leases
+
+
+def _give_boosts(
+    account: Account, coming: Mapping[UUID, Due], given: Collection[UUID], *, now: datetime
+) -> None:
+    """Give the extra hours before what is due, once."""
+    known = {lot.id for lot in account.lots} | set(given)
+    for lot_id, due in coming.items():
+        if due.hours_from <= now and lot_id not in known:
             account.give(Lot(
                 id=lot_id, source="boost", amount=due.hours, remaining=GpuTime.ZERO,
                 starts_at=due.hours_from, ends_at=due.due_at, author="lab.yaml",
                 reason=f"extra hours for {due.title}",
             ), at=now)  # fmt: skip
+
+
+def _follow(
+    account: Account, leases: list[Lease], lot: Lot, due: Due | None, *, now: datetime
+) -> list[Lease]:
+    """Let a boost be as its due date is now; before the new window begins it holds nothing."""
+    hours = due.hours if due is not None and due.hours_from <= now else GpuTime.ZERO
+    if hours < lot.amount and lot.remaining:
+        # What is used is not taken back, posted or not.
+        leases = [
+            post_use(account, lease, lease.observed_until or now, at=now) for lease in leases
+        ]
+    account.adjust(lot, hours, author="lab.yaml", reason=lot.reason, at=now)
+    if due is not None and due.due_at > lot.starts_at:
+        reason = f"{due.title}: due at another time"
+        account.reschedule(lot, due.due_at, reason=reason, at=now)
+    return leases
 
 
 def _boost_id(account_id: int, due: Due) -> UUID:

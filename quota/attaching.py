@@ -46,7 +46,7 @@ def attach(
 
 
 def detach(desk: Desk, attachment: Attachment, why: DetachReason) -> Attachment:
-    """End an attachment; what the help budget set aside and was not used goes back."""
+    """End an attachment; what the help budget set aside and was not used goes back soon."""
     if not attachment.is_open:
         return attachment
     end_help(desk, attachment)
@@ -58,7 +58,10 @@ def detach(desk: Desk, attachment: Attachment, why: DetachReason) -> Attachment:
 
 
 def keep_helping(desk: Desk, attachment_id: UUID) -> None:
-    """Pay on for an attachment, or end it when its time is over or its session is gone."""
+    """Pay on for an attachment, or end it when its time is over or its session is gone.
+
+    The worker calls it at every tick before and after it looks at the session.
+    """
     attachment = office.attachment_by_id(desk.tx, attachment_id)
     if attachment is None or not attachment.is_open:
         return

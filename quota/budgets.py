@@ -6,7 +6,7 @@ Lock order: the scholar's account first, then the budget's; nobody locks a schol
 budget. See docs/decisions/0009-hours-that-others-pay.md.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID, uuid5
 
@@ -17,14 +17,13 @@ from quota.allowances import settle_budget
 from quota.amount import GpuTime
 from quota.attachments import Attachment
 from quota.calendar import Week, week_at
-from quota.clock import to_ms
+from quota.clock import ms_between, to_ms
 from quota.desk import Desk, funds_of
 from quota.entitlement import current_week
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
 from quota.ledger import Account, AccountKind, Lot, LotSource
-from quota.posting import post_use
 from quota.store import reads, writes
 
 ZERO = GpuTime.ZERO
@@ -77,8 +76,11 @@ def wants_pool(
     return weight > 0 and left < GpuTime.of(weight, soon_ms)
 
 
-def draw_from_pool(desk: Desk, weight_mgpu: int) -> bool:
-    """Let the section pay the next hold step of a scholar whose own hours do not suffice."""
+def draw_from_pool(desk: Desk, weight_mgpu: int, *, least: GpuTime = ZERO) -> bool:
+    """Let the section pay the next hold step of a scholar whose own hours do not suffice.
+
+    Nothing is drawn if the scholar would not have `least` with it.
+    """
     lab, section, account, now = desk.lab, desk.section, desk.account, desk.now
     week = current_week(lab, section, now)
     if section is None or section.pool is None or week is None or weight_mgpu == 0:
@@ -87,8 +89,9 @@ def draw_from_pool(desk: Desk, weight_mgpu: int) -> bool:
     lot = _lot_of(account, _pool_lot_id(account, week), "pool", (week.starts_at, week.ends_at),
                   f"from the pool of section {section.name}")  # fmt: skip
     may = section.pool.most_per_scholar - (lot.amount if lot in account.lots else ZERO)
-    wanted = min(step - funds_of(desk).available, may)
-    return wanted > ZERO and _draw(desk, "pool", section.name, lot, wanted)
+    own = funds_of(desk).available
+    wanted = min(step - own, may)
+    return wanted > ZERO and _draw(desk, "pool", section.name, lot, wanted, least=least - own)
 
 
 def pool_room(
@@ -119,15 +122,17 @@ def _pool_lot_id(account: Account, week: Week) -> UUID:
 def wants_help(
     account: Account, leases: list[Lease], attachment: Attachment | None, lab: Lab, now: datetime
 ) -> bool:
-    """Tell whether the help budget has to pay on, or the attachment is over."""
+    """Tell whether the help budget has to pay on or to get its rest, or the attachment is over."""
+    if any(lot.source == "help" and lot.ends_at <= now for lot in account.lots):
+        return True
     if attachment is None:
         return False
     lease = _attached_lease(leases, attachment)
     if lease is None or now >= attachment.until:
         return True
     lot = next((one for one in account.lots if one.id == help_lot_id(attachment)), None)
-    left = lot.remaining if lot else ZERO
-    return left - lease.unposted(now) < GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)
+    left = (lot.remaining if lot else ZERO) - _unposted_help(lease, attachment, now)
+    return left < GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)
 
 
 def pay_help(desk: Desk, attachment: Attachment) -> None:
@@ -141,32 +146,55 @@ def pay_help(desk: Desk, attachment: Attachment) -> None:
     step = GpuTime.of(lease.weight_mgpu, desk.lab.policy.hold_step_s * 1000)
     until_ms = max(0, to_ms(attachment.until) - to_ms(desk.now))
     ahead = min(step, GpuTime.of(lease.weight_mgpu, until_ms))
-    wanted = ahead + lease.unposted(desk.now) - lot.remaining
+    wanted = ahead + _unposted_help(lease, attachment, desk.now) - lot.remaining
     if wanted > ZERO:
         _draw(desk, "help", desk.section.name, lot, wanted)
 
 
 def end_help(desk: Desk, attachment: Attachment) -> None:
-    """Post what was used with help, and give the rest back to the budget."""
-    until = min(attachment.until, desk.now)
-    desk.replace_leases([post_use(desk.account, one, _seen_by(one, until), at=desk.now)
-                         for one in desk.leases])  # fmt: skip
+    """Let help end now; use up to now is still paid by it when the runtime has shown it."""
     lot = next((x for x in desk.account.lots if x.id == help_lot_id(attachment)), None)
-    if lot is None:
+    if lot is None or lot.ends_at <= desk.now:
         return
-    if desk.section is None:
-        desk.account.expire(lot, at=desk.now)
-        return
-    budget = open_budget(desk.tx, desk.lab, desk.account.hub_id, "help", desk.section.name,
+    # A lot has a length, also where help ends in the millisecond in which it began.
+    ends_at = max(desk.now, lot.starts_at + timedelta(milliseconds=1))
+    desk.account.reschedule(lot, ends_at, reason="help is over", at=desk.now)
+
+
+def return_help(desk: Desk) -> None:
+    """Give back what help set aside and was not used, once all use in its time is posted."""
+    for lot in [one for one in desk.account.lots if one.source == "help"]:
+        is_known = all(
+            lease.charged_until is None or lease.charged_until >= lot.ends_at
+            for lease in desk.leases if lease.is_running
+        )  # fmt: skip
+        if lot.ends_at <= desk.now and is_known:
+            if lot.remaining and desk.section is not None:
+                _return_to_budget(desk, lot, desk.section.name)
+            desk.account.expire(lot, at=desk.now)
+
+
+def _return_to_budget(desk: Desk, lot: Lot, section_name: str) -> None:
+    budget = open_budget(desk.tx, desk.lab, desk.account.hub_id, "help", section_name,
                          now=desk.now)  # fmt: skip
-    if not any(one.is_usable(desk.now) for one in budget.lots):
-        desk.account.expire(lot, at=desk.now)
-        return
-    transfer_id, reason = uuid5(lot.id, "return"), "not needed for help"
-    rest = desk.account.hand_back(lot, transfer_id, reason=reason, at=desk.now)
-    if rest:
+    # Not more than it gave away this week: what an earlier week set aside lapses with that week.
+    given = GpuTime.total(
+        one.amount - one.remaining for one in budget.lots if one.is_usable(desk.now)
+    )
+    rest = min(lot.remaining, given)
+    if rest > ZERO:
+        transfer_id, reason = uuid5(lot.id, "return"), "not needed for help"
+        desk.account.hand_back(lot, rest, transfer_id, reason=reason, at=desk.now)
         budget.take_back(rest, transfer_id, reason=reason, at=desk.now)
     writes.save_account(desk.tx, budget)
+
+
+def _unposted_help(lease: Lease, attachment: Attachment, now: datetime) -> GpuTime:
+    """Return what of the use that is not posted yet falls into the time of help."""
+    if lease.charged_until is None:
+        return ZERO
+    since = max(lease.charged_until, attachment.started_at)
+    return GpuTime.of(lease.weight_mgpu, max(0, ms_between(since, now)))
 
 
 def help_lot_id(attachment: Attachment) -> UUID:
@@ -187,14 +215,17 @@ def give_from(desk: Desk, kind: AccountKind, budget_name: str, lot: Lot, amount:
     return is_enough
 
 
-def _draw(desk: Desk, kind: AccountKind, name: str, lot: Lot, wanted: GpuTime) -> bool:
+def _draw(
+    desk: Desk, kind: AccountKind, name: str, lot: Lot, wanted: GpuTime, *, least: GpuTime = ZERO
+) -> bool:
     """Move as much as the budget has, at most what is wanted; tell whether it was anything."""
     budget = open_budget(desk.tx, desk.lab, desk.account.hub_id, kind, name, now=desk.now)
     amount = min(wanted, budget.available(desk.now))
-    if amount > ZERO:
+    is_enough = amount > ZERO and amount >= least
+    if is_enough:
         _move(desk, budget, lot, amount)
     writes.save_account(desk.tx, budget)
-    return amount > ZERO
+    return is_enough
 
 
 def _move(desk: Desk, budget: Account, lot: Lot, amount: GpuTime) -> None:
@@ -217,7 +248,3 @@ def _lot_of(
 
 def _attached_lease(leases: list[Lease], attachment: Attachment) -> Lease | None:
     return next((one for one in leases if one.id == attachment.lease_id and one.is_running), None)
-
-
-def _seen_by(lease: Lease, until: datetime) -> datetime:
-    return min(until, lease.observed_until or until)

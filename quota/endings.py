@@ -1,13 +1,12 @@
 """When and why a running session has to end: its hours run out, or the GPUs are closed. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from quota.agenda import Window, blackouts, due_in
-from quota.amount import GpuTime
-from quota.entitlement import next_allowance
+from quota.agenda import Window, blackouts
+from quota.entitlement import boosts_of, next_allowance
 from quota.exhaustion import LOOK_AHEAD, Coming, exhausts_at
 from quota.lab import Lab
 from quota.lab_people import Section
@@ -41,13 +40,10 @@ def coming_boosts(
     """Return the extra hours of due dates that begin after now and in sight."""
     if section is None or not lab.due_dates:
         return ()
-    has_opted_out = lab.has_opted_out(scholar)
     return tuple(
         (due.hours_from, due.due_at, due.hours)
-        for due in due_in(lab, section)
+        for due in boosts_of(lab, section, scholar)
         if now < due.hours_from <= now + LOOK_AHEAD
-        and due.hours > GpuTime.ZERO
-        and not (due.is_optional and has_opted_out)
     )
 
 
@@ -61,9 +57,14 @@ def closing(lab: Lab, now: datetime) -> Window | None:
 
 
 def closed_now(lab: Lab, now: datetime) -> Window | None:
-    """Return the blackout that is on now."""
-    window = closing(lab, now)
-    return window if window is not None and window.covers(now) else None
+    """Return the blackout that is on now, up to the end of all that follow without a pause."""
+    on: Window | None = None
+    for window in blackouts(lab) if lab.blackouts else ():
+        if on is None and window.covers(now):
+            on = window
+        elif on is not None and window.starts_at <= on.ends_at < window.ends_at:
+            on = replace(on, ends_at=window.ends_at)
+    return on
 
 
 def ending_of(lease: Lease, runs_out: datetime | None, blackout: Window | None) -> Ending | None:

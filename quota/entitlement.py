@@ -66,15 +66,20 @@ def next_allowance(
     return following.starts_at, entitlement(lab, section, scholar, following).hours
 
 
-def boosts_at(lab: Lab, section: Section, scholar: str, at: datetime) -> tuple[Due, ...]:
-    """Return the due dates whose extra hours a scholar can use at an instant."""
+def boosts_of(lab: Lab, section: Section, scholar: str) -> tuple[Due, ...]:
+    """Return the due dates that give a scholar extra hours at some time."""
+    has_opted_out = lab.has_opted_out(scholar)
     return tuple(
         due
         for due in due_in(lab, section)
-        if due.hours
-        and due.hours_from <= at < due.due_at
-        and not (due.is_optional and lab.has_opted_out(scholar))
+        if due.hours and not (due.is_optional and has_opted_out)
     )
+
+
+def boosts_at(lab: Lab, section: Section, scholar: str, at: datetime) -> tuple[Due, ...]:
+    """Return the due dates whose extra hours a scholar can use at an instant."""
+    every = boosts_of(lab, section, scholar)
+    return tuple(due for due in every if due.hours_from <= at < due.due_at)
 
 
 def keeps_hours(lab: Lab, scholar: str) -> bool:
@@ -113,18 +118,16 @@ def _moved(lab: Lab, section: Section, absence: Absence, unused: GpuTime) -> Ite
 def _rolled(lab: Lab, section: Section, week: Week, unused: GpuTime) -> tuple[Kept, ...]:
     rule = lab.roll_over
     hours = min(GpuTime(unused.mgpu_ms * rule.percent // 100), rule.most_hours)
-    last: Week | None = week
-    for _ in range(rule.lasts_weeks):
-        following = week_after(lab.program, section.zone, last) if last else None
-        if following is None:
-            break
-        last = following
-    if not hours or last is None or last is week:
+    first = week_after(lab.program, section.zone, week)
+    if not hours or first is None:
         return ()
+    last = first
+    for _ in range(rule.lasts_weeks - 1):
+        last = week_after(lab.program, section.zone, last) or last
     return (
         Kept(
             key=f"roll_over:{week.starts_at.isoformat()}", source="roll_over", hours=hours,
-            starts_at=week.ends_at, ends_at=last.ends_at,
+            starts_at=first.starts_at, ends_at=last.ends_at,
             because=f"{rule.percent} % of what was unused in {_label(week)}",
         ),
     )  # fmt: skip

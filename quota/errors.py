@@ -145,6 +145,13 @@ class BadRule(Refusal):
     code = "bad_rule"
     title = "This rule cannot be used"
 
+    def __init__(
+        self, message: str, *, entries: frozenset[tuple[str | int, ...]] = frozenset()
+    ) -> None:
+        super().__init__(message)
+        self.entries = entries
+        """Part and name of each entry in which something is wrong."""
+
 
 class NoSuchThing(Refusal):
     """Nothing of this kind has this name or id."""

@@ -29,6 +29,14 @@ LotSource = Literal[
 ]  # fmt: skip
 AccountKind = Literal["scholar", "pool", "help", "ta"]
 
+# Help pays all of the time for which it was given, a pool only what nothing else does.
+_RANKS = {"help": 0, "pool": 2}
+
+
+def drawing_rank(source: str) -> int:
+    """Return which lots are used up first, whatever their ends: a lower rank before a higher."""
+    return _RANKS.get(source, 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -162,13 +170,11 @@ class Account:
                 left -= drawn
         assert not left, "what is available is in the lots"
 
-    def hand_back(self, lot: Lot, transfer_id: UUID, *, reason: str, at: datetime) -> GpuTime:
-        """Close a lot that another account filled; return what of it goes back there."""
-        rest = lot.remaining
-        if rest:
-            self._write("return", transfer_id, posted=-rest, lot=lot, reason=reason, at=at)
-        self._close(lot, at)
-        return rest
+    def hand_back(
+        self, lot: Lot, amount: GpuTime, transfer_id: UUID, *, reason: str, at: datetime
+    ) -> None:
+        """Give back what another account filled a lot with and was not used."""
+        self._write("return", transfer_id, posted=-amount, lot=lot, reason=reason, at=at)
 
     def take_back(self, amount: GpuTime, transfer_id: UUID, *, reason: str, at: datetime) -> None:
         """Put back what another account did not use; the caller knows that a lot is open."""
@@ -182,9 +188,9 @@ class Account:
                         author="gpulab", reason="not used in time", at=at)  # fmt: skip
         self._close(lot, at)
 
-    def repay(self, *, at: datetime) -> None:
-        """Pay a debt from what can be used now. Debt carries over weeks, never forgiven."""
-        for lot in self._in_drawing_order(at):
+    def repay(self, *, at: datetime, usable_at: datetime | None = None) -> None:
+        """Pay a debt, never forgiven, from what can be used now, or could be in a missed week."""
+        for lot in self._in_drawing_order(usable_at or at):
             paid = min(self.debt, lot.remaining)
             if not paid:
                 continue
@@ -254,7 +260,7 @@ class Account:
     def _in_drawing_order(self, at: datetime) -> list[Lot]:
         """What ends first is used first, so that as little as possible lapses."""
         usable = [lot for lot in self.lots if lot.is_usable(at)]
-        return sorted(usable, key=lambda lot: (lot.ends_at, lot.id))
+        return sorted(usable, key=lambda lot: (drawing_rank(lot.source), lot.ends_at, lot.id))
 
     # -- the only writer of entries --------------------------------------------------------
 

@@ -150,14 +150,16 @@ class Office:
         self._check_known(name)
         with transaction(self.books.engine) as tx:
             desk = self._desk(tx, name)
+            is_new = rows.attachment_by_id(tx, attachment_id) is None
             attachment = attaching.attach(
                 desk, attachment_id, by.actor, server_name=server_name, mode=mode,
                 minutes=minutes, reason=reason,
             )  # fmt: skip
-            trail.write_audit(
-                tx, by, "attach", name, hub_id=self.books.hub_id, at=desk.now, reason=reason,
-                after={"mode": mode, "until": attachment.until},
-            )  # fmt: skip
+            if is_new:
+                trail.write_audit(
+                    tx, by, "attach", name, hub_id=self.books.hub_id, at=desk.now, reason=reason,
+                    after={"mode": mode, "until": attachment.until},
+                )  # fmt: skip
             return attachment
 
     def detach(self, attachment_id: UUID, why: DetachReason, *, by: By) -> Attachment:

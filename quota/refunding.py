@@ -66,15 +66,22 @@ def note_incident(
 
 
 def refund(desk: Desk, incident: Incident, *, by: By, dry_run: bool) -> RefundView | None:
-    """Give one scholar back what the incident cost; None when it cost nothing."""
+    """Give one scholar back what the incident cost; None when it cost nothing.
+
+    Asked again it gives nothing, unless more of the incident has come to light since: a worker
+    that was down tells late what ran meanwhile.
+    """
     lot_id = uuid5(_REFUNDS, f"{desk.account.hub_id}:{incident.id}:{desk.account.id}")
     earlier = reads.lot_by_id(desk.tx, lot_id)
-    if earlier is not None:
-        return RefundView(account=desk.account.name, amount=earlier["amount"], is_new=False)
     _post_until(desk, incident.ends_at)
     desk.save()
     lines = charge_lines(desk.tx, desk.account.id, incident.starts_at, incident.ends_at)
     amount = lost_in(lines, incident)
+    if earlier is not None:
+        amount = max(amount, earlier["amount"])
+        if not dry_run:
+            _top_up(desk, lot_id, amount, by)
+        return RefundView(account=desk.account.name, amount=amount, is_new=False)
     if amount <= GpuTime.ZERO:
         return None
     if not dry_run:
@@ -99,6 +106,19 @@ def _post_until(desk: Desk, until: datetime) -> None:
         post_use(desk.account, one, min(until, one.observed_until or until), at=desk.now)
         for one in desk.leases
     ])  # fmt: skip
+
+
+def _top_up(desk: Desk, lot_id: UUID, amount: GpuTime, by: By) -> None:
+    lot = next((one for one in desk.account.lots if one.id == lot_id), None)
+    if lot is None or amount == lot.amount:
+        return
+    before = lot.amount
+    desk.account.adjust(lot, amount, author=by.actor, reason=lot.reason, at=desk.now)
+    desk.save()
+    write_audit(
+        desk.tx, by, "refund", desk.account.name, hub_id=desk.account.hub_id, at=desk.now,
+        reason=lot.reason, before={"hours": before.text()}, after={"hours": amount.text()},
+    )  # fmt: skip
 
 
 def _give_back(desk: Desk, lot_id: UUID, amount: GpuTime, incident: Incident, by: By) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from quota.admission import Admit, Decision, Refuse, Wait, ask_of, decide
+from quota.admission import Admit, Decision, Refuse, Wait, ask_of, decide, least_needed
 from quota.amount import GpuTime
 from quota.budgets import draw_from_pool
 from quota.desk import Desk, funds
@@ -176,7 +176,8 @@ def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: 
                       policy=lab.policy)  # fmt: skip
 
     decision = decided()
-    if _is_short(decision) and draw_from_pool(desk, flavor.weight_mgpu):
+    least = least_needed(flavor, lab.policy)
+    if _is_short(decision) and draw_from_pool(desk, flavor.weight_mgpu, least=least):
         decision = decided()
     match decision:
         case Refuse(refusal=refusal):

@@ -97,20 +97,27 @@ def plan_import(lab: Lab, rows: Sequence[RosterRow], *, remove_others: bool) -> 
     )
 
 
-def changed_sections(lab: Lab, plan: RosterPlan) -> list[tuple[str, str, Mapping[str, Any]]]:
-    """Return the sections with their new scholars, as amendments."""
-    members = {name: list(section.scholars) for name, section in lab.sections.items()}
+def changed_sections(
+    lab: Lab, plan: RosterPlan
+) -> list[tuple[str, str, Mapping[str, Any] | None]]:
+    """Return the sections with their new scholars, as amendments.
+
+    What was set for a single scholar goes with the scholar.
+    """
+    members = {name: dict.fromkeys(section.scholars) for name, section in lab.sections.items()}
     for who, where in plan.removed:
-        members[where].remove(who)
+        del members[where][who]
     for row, where in plan.moved:
-        members[where].remove(row.name)
+        del members[where][row.name]
     for row in (*plan.added, *(row for row, _ in plan.moved)):
-        members[row.section].append(row.name)
-    return [
-        ("sections", name, {**entry_body(lab, "sections", name), "scholars": members[name]})
+        members[row.section][row.name] = None
+    forgotten = [("scholars", who, None) for who, _ in plan.removed if who in lab.scholars]
+    changed = [
+        ("sections", name, {**entry_body(lab, "sections", name), "scholars": [*members[name]]})
         for name, section in lab.sections.items()
         if tuple(members[name]) != section.scholars
     ]
+    return [*changed, *forgotten]
 
 
 def _read_row(

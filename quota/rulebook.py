@@ -51,16 +51,32 @@ def rules_of(file: Lab, amendments: Sequence[Amendment]) -> Rules:
 
 
 def _fitting(file: Lab, amendments: Sequence[Amendment]) -> Rules:
-    lab = file
-    used, left_out = [], []
-    for one in amendments:
+    """Leave out as few amendments as it takes; each of the others may need one that comes later.
+
+    First those go that the faults name, else the newest; then each is tried again.
+    """
+    used, dropped = list(amendments), list[Amendment]()
+    while True:
+        try:
+            lab = amended(file, used)
+        except BadRule as refusal:
+            named = [one for one in used if (one.part, one.name) in refusal.entries]
+            gone = named or used[-1:]
+            used = [one for one in used if one not in gone]
+            dropped += gone
+        else:
+            return _with_what_fits(lab, used, dropped)
+
+
+def _with_what_fits(lab: Lab, used: list[Amendment], dropped: list[Amendment]) -> Rules:
+    left_out: dict[int, str] = {}
+    for place, one in enumerate(dropped):
         try:
             lab = amended(lab, [one])
         except BadRule as refusal:
-            left_out.append(f"{one.part} {one.name}: {refusal.message}")
-        else:
-            used.append(one)
-    return Rules(lab=lab, amendments=tuple(used), left_out=tuple(left_out))
+            left_out[place] = f"{one.part} {one.name}: {refusal.message}"
+    again = [one for place, one in enumerate(dropped) if place not in left_out]
+    return Rules(lab=lab, amendments=(*used, *again), left_out=tuple(left_out.values()))
 
 
 def amended(lab: Lab, changes: Sequence[Amendment]) -> Lab:
@@ -88,7 +104,10 @@ def amended(lab: Lab, changes: Sequence[Amendment]) -> Lab:
             f"{'.'.join(str(part) for part in fault.path)}: {fault.wrong}; {fault.right}"
             for fault in faults[:5]
         ]
-        raise BadRule(" | ".join(sentences) or "the rule does not fit the lab") from refusal
+        raise BadRule(
+            " | ".join(sentences) or "the rule does not fit the lab",
+            entries=frozenset(fault.path[:2] for fault in faults),
+        ) from refusal
 
 
 def entry_body(lab: Lab, part: str, name: str) -> dict[str, Any]:

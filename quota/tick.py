@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 from quota.allowances import boost_ids
 from quota.attaching import keep_helping
 from quota.attachments import Attachment
-from quota.budgets import draw_from_pool, wants_help, wants_pool
+from quota.budgets import draw_from_pool, return_help, wants_help, wants_pool
 from quota.clock import ms_between, to_ms
 from quota.desk import open_desk
 from quota.lab import Lab
@@ -162,6 +162,11 @@ def _advance_locked(
                 result.ended += 1
                 _count_end(tx, new)
         writes.save_notices(tx, ahead.notices)
+        desk.leases = [lease for lease in ahead.leases if lease.is_open]
+        if attachment is not None:
+            keep_helping(desk, attachment.id)
+        return_help(desk)
+        desk.save()
     return ahead
 
 

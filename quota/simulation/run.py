@@ -20,7 +20,7 @@ from quota.leases import LeaseRequest
 from quota.simulation.events import Event, EventKind, Queue, Stay
 from quota.simulation.keeper import Answer, Keeper
 from quota.simulation.record import Record, RunOut, Wait, WaitEnd
-from quota.simulation.visits import Span, Visit
+from quota.simulation.visits import Span, Visit, edges
 from quota.simulation.world import HUB_ID, Ran, World
 from quota.tick import TickResult
 
@@ -49,11 +49,14 @@ class Simulation:
         self.here: dict[str, Stay] = {}
         self.line: list[Stay] = []
         self.dying: set[str] = set()
+        self.due_ticks: set[tuple[datetime, frozenset[str] | None]] = set()
         # How long one counts as waiting who has closed the page.
         self.silent = timedelta(seconds=silent_s or keeper.lab.policy.waiter_timeout_s)
         for visit in visits:
             if span.starts_at <= visit.at < span.ends_at:
                 self.queue.push(visit.at, Event(kind="arrive", visit=visit))
+        for at in edges(keeper.lab, span):
+            self.queue.push(at, Event(kind="edge"))
 
     @property
     def now(self) -> datetime:
@@ -84,11 +87,21 @@ class Simulation:
             case "arrive":
                 assert event.visit is not None
                 self._arrive(event.visit)
-            case "tick" | "edge":
+            case "tick":
+                self.due_ticks.discard((self.now, event.names))
                 self.tick(event.names)
+            case "edge":
+                self.tick(None)
+                for stay in list(self.line):
+                    self._ask_while_waiting(stay)
+            case "organize":
+                self.organize()
             case _:
                 if event.stay is not None and event.stay.state != "over":
                     self._go_on(event.kind, event.stay)
+
+    def organize(self) -> None:
+        """Do something that organizers do; nothing here."""
 
     def push(self, kind: EventKind, at: datetime, stay: Stay | None = None) -> None:
         """Plan what happens to a stay, or to the whole lab."""
@@ -213,8 +226,9 @@ class Simulation:
 
     def _leave(self, stay: Stay) -> None:
         if self.world.is_running(stay.ref) and stay.ref not in self.dying:
+            goes_in = self.leaving(stay)
             self.dying.add(stay.ref)
-            self.push("finish", self.now + self.leaving(stay), stay)
+            self.push("finish", self.now + goes_in, stay)
 
     def leaving(self, _stay: Stay) -> timedelta:
         """Tell the books, where that is simulated; return how long the session takes to go."""
@@ -246,7 +260,13 @@ class Simulation:
     # -- the worker ------------------------------------------------------------------------
 
     def _tick_for(self, stay: Stay, at: datetime) -> None:
-        self.queue.push(at, Event(kind="tick", names=frozenset([stay.visit.scholar])))
+        self.plan_tick(at, frozenset([stay.visit.scholar]))
+
+    def plan_tick(self, at: datetime, names: frozenset[str] | None) -> None:
+        """Let the worker look at an instant, once."""
+        if (at, names) not in self.due_ticks:
+            self.due_ticks.add((at, names))
+            self.queue.push(at, Event(kind="tick", names=names))
 
     def tick(self, names: frozenset[str] | None) -> None:
         """Let the worker look at all, or at those for whom something has changed."""
@@ -267,7 +287,7 @@ class Simulation:
             self.world.remove(ref)
         self._see_ends(names)
         if result.next_end_at is not None and result.next_end_at > self.now:
-            self.queue.push(result.next_end_at, Event(kind="tick", names=names))
+            self.plan_tick(result.next_end_at, names)
         self.move_line()
 
     def _see_ends(self, names: frozenset[str] | None) -> None:

@@ -12,8 +12,8 @@ from itertools import accumulate
 from random import Random
 from typing import Literal
 
-from quota.agenda import co_working, due_in
-from quota.calendar import Week, week_after, week_at, weeks_of
+from quota.agenda import blackouts, co_working, due_in
+from quota.calendar import Week, week_after, week_at, week_from, weeks_of
 from quota.entitlement import entitlement
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
@@ -70,6 +70,21 @@ def section_weeks(
     return {
         name: tuple(_weeks(lab, section, today, weeks)) for name, section in lab.sections.items()
     }
+
+
+def edges(lab: Lab, span: Span) -> list[datetime]:
+    """Return the instants at which the rules change by themselves."""
+    found: set[datetime] = set()
+    for section in lab.sections.values():
+        for due in due_in(lab, section):
+            found |= {due.hours_from, due.due_at}
+        week = week_from(lab.program, section.zone, span.starts_at)
+        while week is not None and week.starts_at < span.ends_at:
+            found |= {week.starts_at, week.ends_at}
+            week = week_after(lab.program, section.zone, week)
+    for window in blackouts(lab):
+        found |= {window.starts_at, window.ends_at}
+    return sorted(at for at in found if span.starts_at <= at < span.ends_at)
 
 
 def draw_visits(

@@ -13,6 +13,7 @@ from quota.lab import Lab
 from quota.lab_file import parse_lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
+from quota.office import Office
 from quota.placement import GpuUse
 from quota.service import Books
 from quota.tick import TickResult
@@ -39,6 +40,26 @@ gpus:
 """
 
 
+# Its second week begins on the Monday after NOON; between the third and the fourth is a break.
+PROGRAM = """
+program:
+  starts_on: 2026-11-23
+  ends_on: 2027-01-10
+  weeks:
+    - {topic: Basics, part: One}
+    - {topic: Depth, part: One}
+    - {topic: Scale, part: Two, hours: 20}
+    - {topic: Project, part: Two, optional: true, starts_on: 2027-01-04}
+"""
+
+
+def lab_with(more: str = "", *, section: str = "", **policy: object) -> Lab:
+    """Read the small lab with more parts, and more keys of the section `utc`."""
+    assert LAB_YAML.count("tas: [tomas]}") == 1
+    keys = f"tas: [tomas], {section}}}" if section else "tas: [tomas]}"
+    return make_lab(LAB_YAML.replace("tas: [tomas]}", keys) + more, **policy)
+
+
 def make_lab(text: str = LAB_YAML, **policy: object) -> Lab:
     """Read a small lab, with policy numbers changed."""
     lab = parse_lab(text, "lab.yaml")
@@ -62,6 +83,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.books = Books(self.engine, self.lab, self.clock)
+        self.office = Office(self.books)
         self.books.set_inventory([gpu("GPU-0"), gpu("GPU-1")])
 
     def ask(self, who: str = "ada", flavor: str = "whole", *, lease_id: UUID | None = None,
@@ -111,6 +133,32 @@ class Desk:
                     self.finish(order.ref)
         return results
 
+    def follow(self, lab: Lab) -> None:
+        """Let lab.yaml say something else from now on."""
+        self.books.lab = lab
+
+    def use(self, who: str = "ada", flavor: str = "whole", **by: float) -> UUID:
+        """Run a session for so long, from start to end, with a tick every five minutes."""
+        lease_id, ref = self.run(who, flavor)
+        self.go(every_s=300, **by)
+        if ref in self.containers:
+            self.finish(ref)
+            self.tick()
+        return lease_id
+
+    def at(self, text: str) -> None:
+        """Set the clock to an instant of UTC."""
+        self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+    def sources(self, who: str = "ada") -> dict[str, str]:
+        """Tell what is left of each kind of lot that can be used now."""
+        now = self.clock.now()
+        found: dict[str, GpuTime] = {}
+        for lot in self.books.account(who).lots:
+            if lot.is_usable(now):
+                found[lot.source] = found.get(lot.source, GpuTime.ZERO) + lot.remaining
+        return {source: left.text() for source, left in found.items()}
+
     def check(self) -> None:
         found = self.books.check()
         assert not found, describe(found)
@@ -120,4 +168,4 @@ class Desk:
 
 
 def hours(text: str) -> GpuTime:
-    return GpuTime.hours(text)
+    return GpuTime.parse(text)
