@@ -16,6 +16,8 @@ from quota.observed import Observed
 from quota.office import Office
 from quota.placement import GpuUse
 from quota.service import Books
+from quota.store import reads
+from quota.store.engine import reading
 from quota.tick import TickResult
 from quota.views import LeaseView
 
@@ -149,6 +151,14 @@ class Desk:
     def at(self, text: str) -> None:
         """Set the clock to an instant of UTC."""
         self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+    def budget(self, kind: str, name: str) -> GpuTime:
+        """Tell what a pool, help budget or TA has, as the ledger says it."""
+        with reading(self.engine) as tx:
+            row = reads.account_row(tx, "main", name, kind=kind)
+        assert row is not None, "made at its first use"
+        posted: GpuTime = row["posted"]
+        return posted
 
     def sources(self, who: str = "ada") -> dict[str, str]:
         """Tell what is left of each kind of lot that can be used now."""
