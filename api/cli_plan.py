@@ -21,7 +21,7 @@ from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
 from quota.simulation.behaviour import Behaviour
 from quota.simulation.figures import Outcome
-from quota.simulation.plan import Answer, Plan, answer, questions_of
+from quota.simulation.plan import Answer, Plan, answer, runs_of
 from quota.simulation.variants import with_scholars
 
 _MOST_GPUS = 1024
@@ -49,6 +49,9 @@ def plan(
     within_min: Annotated[
         int, typer.Option(min=1, max=1440, help="The wait that 95 of 100 should not exceed.")
     ] = 15,
+    at: Annotated[
+        int | None, typer.Option(min=1, max=_MOST_GPUS, help="Show details with so many GPUs.")
+    ] = None,
     behaviour: Annotated[
         Path | None, typer.Option(help="JSON with what you know of your scholars.")
     ] = None,
@@ -64,7 +67,7 @@ def plan(
     counts = _numbers(gpus, "--gpus", _MOST_GPUS) if gpus else _around(lab)
     wanted = Plan(
         lab=lab, behaviour=_behaviour(behaviour), today=_midnight(SystemClock().now()),
-        weeks=weeks, gpus=counts, compare_at=_reference(lab, counts),
+        weeks=weeks, gpus=counts, details_at=at, within_s=within_min * 60,
         percents=_numbers(allowance, "--allowance", _MOST_PERCENT) if allowance else (),
         seeds=tuple(range(seed, seed + runs)),
     )  # fmt: skip
@@ -73,15 +76,15 @@ def plan(
     except ValueError as error:
         raise _not_understood(str(error)) from error
     if html is not None:
-        _write(html, report_page(wanted, found, within_s=within_min * 60))
+        _write(html, report_page(wanted, found))
     if as_data:
         typer.echo(json.dumps(as_json(found), indent=2))
     else:
-        _show(wanted, found, within_min * 60)
+        _show(wanted, found)
 
 
 def _answer(wanted: Plan, processes: int, *, is_quiet: bool) -> Answer:
-    total = len(questions_of(wanted))
+    total = runs_of(wanted)
     with _progress(is_quiet=is_quiet) as progress:
         bar = progress.add_task("Simulating classes", total=total) if progress else None
 
@@ -102,10 +105,10 @@ def _progress(*, is_quiet: bool) -> AbstractContextManager[Progress | None]:
 # -- on the terminal -----------------------------------------------------------------------------
 
 
-def _show(wanted: Plan, found: Answer, within_s: int) -> None:
+def _show(wanted: Plan, found: Answer) -> None:
     console = Console()
     detail = reference(found)
-    console.print(f"\n[bold]{advice(found, within_s)}[/bold]\n")
+    console.print(f"\n[bold]{advice(found, wanted.within_s)}[/bold]\n")
     console.print(_by_gpus(found))
     console.print(_by_section(found))
     console.print(_by_hour(found))
@@ -214,12 +217,6 @@ def _numbers(text: str, option: str, most: int) -> tuple[int, ...]:
 def _around(lab: Lab) -> tuple[int, ...]:
     declared = sum(gpu.count for gpu in lab.gpus.declared) or 1
     return tuple(range(max(1, declared - 2), declared + 3))
-
-
-def _reference(lab: Lab, counts: tuple[int, ...]) -> int:
-    """Return the number for which details are shown: what the lab has, else the middle."""
-    declared = sum(gpu.count for gpu in lab.gpus.declared)
-    return declared if declared in counts else counts[len(counts) // 2]
 
 
 def _midnight(at: datetime) -> datetime:

@@ -7,18 +7,18 @@ from pathlib import Path
 from api.plan_charts import bars, field, lines
 from api.plan_text import advice, gain_text, percent_text, reference, span_text
 from quota.simulation.figures import Figures
-from quota.simulation.plan import Answer, Plan
+from quota.simulation.plan import Answer, Plan, enough
 
 _STYLE = Path(__file__).with_name("plan_report.css")
 
 
-def report_page(plan: Plan, answer: Answer, *, within_s: int) -> str:
+def report_page(plan: Plan, answer: Answer) -> str:
     """Write the page."""
     detail = reference(answer)
     scholars = sum(len(one.scholars) for one in plan.lab.sections.values())
     parts = [
-        _head(plan, scholars, detail.runs, advice(answer, within_s)),
-        _gpus(answer, within_s),
+        _head(plan, scholars, detail.runs, advice(answer, plan.within_s)),
+        _gpus(answer, plan.within_s),
         _hours(detail),
         _use(detail),
         _allowances(answer),
@@ -34,7 +34,9 @@ def report_page(plan: Plan, answer: Answer, *, within_s: int) -> str:
 
 
 def _head(plan: Plan, scholars: int, runs: int, sentence: str) -> str:
-    weeks = f"{len(plan.lab.program.weeks)} weeks" if plan.lab.program else "weeks without a program"
+    weeks = (
+        f"{len(plan.lab.program.weeks)} weeks" if plan.lab.program else "weeks without a program"
+    )
     return (
         f"<header><h1>{escape(plan.lab.name)}: how many GPUs?</h1>"
         f"<p class='lead'>{escape(sentence)}</p>"
@@ -44,10 +46,9 @@ def _head(plan: Plan, scholars: int, runs: int, sentence: str) -> str:
 
 
 def _gpus(answer: Answer, within_s: int) -> str:
-    rows, before = [], None
+    rows, before, picked = [], None, enough(answer.by_gpus, within_s)
     for one in answer.by_gpus:
-        mark = " class='pick'" if one.waits.p95_s <= within_s and (
-            before is None or before.waits.p95_s > within_s) else ""  # fmt: skip
+        mark = " class='pick'" if one.gpus == picked else ""
         rows.append(f"<tr{mark}>" + _cells([
             str(one.gpus), percent_text(one.waits.at_once), span_text(one.waits.p50_s),
             span_text(one.waits.p95_s), _range(one), percent_text(one.waits.gave_up),

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from quota.simulation.figures import Figures, Usage, Waits
-from quota.simulation.plan import Answer
+from quota.simulation.plan import Answer, enough
 
 
 def span_text(seconds: float) -> str:
@@ -23,11 +23,13 @@ def percent_text(part: float) -> str:
 
 def advice(answer: Answer, within_s: int) -> str:
     """Say how many GPUs are enough, and whether it was tried."""
+    picked = enough(answer.by_gpus, within_s)
     for one in answer.by_gpus:
-        if one.waits.p95_s <= within_s:
+        if one.gpus == picked:
+            verb = "is" if picked == 1 else "are"
             return (
-                f"{_gpus(one.gpus)} are enough for waits of at most {span_text(within_s)} in 95 "
-                f"of 100 cases (expected: {span_text(one.waits.p95_s)})."
+                f"{_gpus(one.gpus)} {verb} enough: 95 of 100 wait at most "
+                f"{span_text(one.waits.p95_s)} (the aim: {span_text(within_s)})."
             )
     most = answer.by_gpus[-1]
     return (

@@ -43,7 +43,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What was asked for: GPUs with the lab's allowance, and allowances on some GPUs."""
+    """What was asked for: numbers of GPUs with the lab's allowance, then other allowances.
+
+    Details and other allowances are simulated with `details_at` GPUs; if that is left open, with
+    the fewest on which 95 of 100 wait for `within_s` at most.
+    """
 
     lab: Lab
     behaviour: Behaviour
@@ -51,7 +55,8 @@ class Plan:
     weeks: int | None
     gpus: tuple[int, ...]
     percents: tuple[int, ...]
-    compare_at: int
+    details_at: int | None
+    within_s: int
     seeds: tuple[int, ...]
 
 
@@ -68,17 +73,6 @@ class BooksBroken(Exception):
     """The books of a planning run do not add up: nothing that it says can be believed."""
 
 
-def questions_of(plan: Plan) -> list[Question]:
-    """List the classes to simulate, the longest runs first."""
-    wanted = [(gpus, UNCHANGED) for gpus in plan.gpus]
-    wanted += [(plan.compare_at, percent) for percent in plan.percents]
-    return [
-        Question(lab=plan.lab, behaviour=plan.behaviour, today=plan.today, weeks=plan.weeks,
-                 gpus=gpus, percent=percent, seed=seed)
-        for gpus, percent in sorted(set(wanted)) for seed in plan.seeds
-    ]  # fmt: skip
-
-
 def answer(
     plan: Plan, *, processes: int = 1, on_done: Callable[[Outcome], None] = lambda _: None
 ) -> Answer:
@@ -89,22 +83,47 @@ def answer(
         ValueError: there is nothing to simulate.
 
     """
+    wanted = {*plan.gpus} if plan.details_at is None else {*plan.gpus, plan.details_at}
+    by_gpus = _figures(plan, [(gpus, UNCHANGED) for gpus in sorted(wanted)], processes, on_done)
+    compare_at = plan.details_at or enough(by_gpus, plan.within_s) or by_gpus[-1].gpus
+    others = [(compare_at, percent) for percent in plan.percents if percent != UNCHANGED]
+    same = [one for one in by_gpus if one.gpus == compare_at]
+    by_percent = [*same, *_figures(plan, others, processes, on_done)]
+    return Answer(
+        by_gpus=tuple(by_gpus),
+        by_percent=tuple(sorted(by_percent, key=lambda one: one.percent)),
+        compare_at=compare_at,
+    )
+
+
+def runs_of(plan: Plan) -> int:
+    """Tell how many classes a plan simulates."""
+    others = sum(1 for percent in plan.percents if percent != UNCHANGED)
+    counts = {*plan.gpus} if plan.details_at is None else {*plan.gpus, plan.details_at}
+    return (len(counts) + others) * len(plan.seeds)
+
+
+def enough(by_gpus: Sequence[Figures], within_s: int) -> int | None:
+    """Return the fewest GPUs with which 95 of 100 wait no longer; None when none suffice."""
+    return next((one.gpus for one in by_gpus if one.waits.p95_s <= within_s), None)
+
+
+def _figures(
+    plan: Plan, wanted: Sequence[tuple[int, int]], processes: int,
+    on_done: Callable[[Outcome], None],
+) -> list[Figures]:  # fmt: skip
+    questions = [
+        Question(lab=plan.lab, behaviour=plan.behaviour, today=plan.today, weeks=plan.weeks,
+                 gpus=gpus, percent=percent, seed=seed)
+        for gpus, percent in wanted for seed in plan.seeds
+    ]  # fmt: skip
     outcomes = []
-    for one in _all(questions_of(plan), processes):
+    for one in _all(questions, processes):
         outcomes.append(one)
         on_done(one)
     outcomes.sort(key=lambda one: (one.gpus, one.percent, one.seed))
-    figures = {
-        key: figures_of(list(some))
-        for key, some in groupby(outcomes, key=lambda one: (one.gpus, one.percent))
-    }
-    percents = sorted({*plan.percents, UNCHANGED})
-    return Answer(
-        by_gpus=tuple(figures[gpus, UNCHANGED] for gpus in sorted(set(plan.gpus))),
-        by_percent=tuple(figures[plan.compare_at, percent] for percent in percents
-                         if (plan.compare_at, percent) in figures),
-        compare_at=plan.compare_at,
-    )  # fmt: skip
+    return [figures_of(list(some))
+            for _, some in groupby(outcomes, key=lambda one: (one.gpus, one.percent))]  # fmt: skip
 
 
 def simulate(question: Question) -> Outcome:
