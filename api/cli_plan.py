@@ -32,7 +32,7 @@ _MOST_PERCENT = 1_000
 LabFile = Annotated[Path, typer.Argument(help="The lab.yaml to plan.", show_default=False)]
 
 
-def plan(
+def plan(  # noqa: PLR0917 - Typer reads the command's options from here
     lab_file: LabFile,
     gpus: Annotated[str, typer.Option(help="How many GPUs to try: 8, 6..12 or 4,8,16.")] = "",
     scholars: Annotated[

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-_WIDTH, _HEIGHT = 640, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 14, 40
+_WIDTH, _HEIGHT = 640, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 26, 40
 _COLOURS = ("var(--a)", "var(--b)", "var(--c)", "var(--d)")
 
 Series = tuple[str, Sequence[float]]
@@ -61,7 +61,8 @@ def field(rows: Sequence[Series], columns: Sequence[str], *, unit: str, x_title:
     parts = []
     for number, (name, values) in enumerate(rows):
         y = 6 + 30 * number
-        parts.append(f'<text x="{left - 8}" y="{y + 19}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 18}" text-anchor="end">'
+                     f"{escape(name)}</text>")  # fmt: skip
         for place, value in enumerate(values):
             text = escape(f"{name}, {columns[place]}: {value:.0f} {unit}")
             parts.append(
@@ -75,7 +76,8 @@ def field(rows: Sequence[Series], columns: Sequence[str], *, unit: str, x_title:
             parts.append(f'<text x="{x:.1f}" y="{height - 24}" text-anchor="middle">'
                          f"{escape(label)}</text>")  # fmt: skip
     parts.append(f'<text x="{left + (_WIDTH - left) / 2}" y="{height - 6}" class="title" '
-                 f'text-anchor="middle">{escape(x_title)} (darkest: {top:.0f} {unit})</text>')  # fmt: skip
+                 f'text-anchor="middle">{escape(x_title)} '
+                 f"(darkest: {top:.0f} {unit})</text>")  # fmt: skip
     return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">{"".join(parts)}</svg>'
 
 
@@ -102,7 +104,8 @@ def _frame(top: float, unit: str, x_title: str) -> str:
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 4}" text-anchor="middle" class="title">'
                  f"{escape(x_title)}</text>")  # fmt: skip
-    parts.append(f'<text x="{_LEFT}" y="9" text-anchor="end" class="title">{escape(unit)}</text>')
+    parts.append(f'<text x="{_LEFT - 8}" y="10" text-anchor="end" class="title">'
+                 f"{escape(unit)}</text>")  # fmt: skip
     return "".join(parts)
 
 

@@ -52,15 +52,15 @@ def _gpus(answer: Answer, within_s: int) -> str:
         rows.append(f"<tr{mark}>" + _cells([
             str(one.gpus), percent_text(one.waits.at_once), span_text(one.waits.p50_s),
             span_text(one.waits.p95_s), _range(one), percent_text(one.waits.gave_up),
-            percent_text(one.busy), gain_text(before, one) or "–",
+            percent_text(one.busy), gain_text(before, one) or "-",
         ]) + "</tr>")  # fmt: skip
         before = one
     chart = lines([str(one.gpus) for one in answer.by_gpus], [
         ("p95", [one.waits.p95_s / 60 for one in answer.by_gpus]),
         ("p50", [one.waits.p50_s / 60 for one in answer.by_gpus]),
     ], unit="min", x_title="GPUs")  # fmt: skip
-    heads = ("GPUs", "at once", "wait p50", "wait p95", "p95 in the runs", "gave up", "GPUs busy",
-             "what the last step bought")  # fmt: skip
+    heads = ("GPUs", "at once", "p50", "p95", "p95 in the runs", "gave up", "busy",
+             "one step more buys")  # fmt: skip
     return _section("Waiting, by number of GPUs", chart + _table(heads, rows), (
         "Waits of everybody who asked for a GPU and could pay for it; who gave up counts as long "
         "as they stayed."))  # fmt: skip
@@ -97,7 +97,7 @@ def _use(detail: Figures) -> str:
     used = [sum(found[n, w].used_h for n in names if (n, w) in found) for w in weeks]
     out = [(n, [found[n, w].ran_out * 100 if (n, w) in found else 0.0 for w in weeks])
            for n in names]  # fmt: skip
-    hours = bars(labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours")
+    hours = bars(labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars")
     return _section("Hours given and used", hours, (
         f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused.")
     ) + _section("Who runs out", field(out, labels, unit="%", x_title="scholars without hours"), (
@@ -128,8 +128,8 @@ def _method(plan: Plan) -> str:
     rows = [f"<tr>{_cells([name.replace('_', ' '), str(value)])}</tr>"
             for name, value in shown.items()]  # fmt: skip
     return (
-        "<section><h2>What this rests on</h2><p>The lab's own rules admit, meter and stop simulated "
-        "scholars; only how people behave is assumed. The same people (seeds "
+        "<section><h2>What this rests on</h2><p>The lab's own rules admit, meter and stop "
+        "simulated scholars; only how people behave is assumed. The same people (seeds "
         f"{escape(seeds)}) meet every number of GPUs. Where the numbers come from, and how far to "
         f"trust them: docs/planning.md.</p><details><summary>Behaviour</summary>"
         f"{_table(('number', 'value'), rows)}</details></section>"

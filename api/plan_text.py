@@ -27,9 +27,11 @@ def advice(answer: Answer, within_s: int) -> str:
     for one in answer.by_gpus:
         if one.gpus == picked:
             verb = "is" if picked == 1 else "are"
+            wait = f"wait at most {span_text(one.waits.p95_s)}"
             return (
-                f"{_gpus(one.gpus)} {verb} enough: 95 of 100 wait at most "
-                f"{span_text(one.waits.p95_s)} (the aim: {span_text(within_s)})."
+                f"{_gpus(one.gpus)} {verb} enough: 95 of 100 "
+                f"{'do not wait' if one.waits.p95_s < 1 else wait} (the aim: "
+                f"{span_text(within_s)} at most)."
             )
     most = answer.by_gpus[-1]
     return (

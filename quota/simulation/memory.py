@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from quota.admission import Admit, Decision, Funds, Refuse, Wait, ask_of, decide
+from quota.admission import Admit, Decision, Funds, Refuse, Wait, decide
 from quota.allowances import boost_ids, settle
 from quota.amount import GpuTime
 from quota.budgets import wants_pool

@@ -148,7 +148,8 @@ def simulate(question: Question) -> Outcome:
     record = class_.run(lambda _: check.if_due())
     check.now()
     shares = ((one.started_at, one.finished_at or span.ends_at,
-               lab.flavors[one.flavor].share_mgpu) for one in class_.world.ran.values())  # fmt: skip
+               lab.flavors[one.flavor].share_mgpu)
+              for one in class_.world.ran.values())  # fmt: skip
     busy, by_hour = busy_by(shares, span.starts_at, span.ends_at, question.gpus,
                             lambda at: at.hour)  # fmt: skip
     return Outcome(

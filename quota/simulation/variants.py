@@ -46,6 +46,7 @@ def with_scholars(lab: Lab, count: int) -> Lab:
 
 def with_allowance(lab: Lab, percent: int) -> Lab:
     """Return the lab with all hours of weeks and due dates scaled."""
+
     def scaled(hours: GpuTime) -> GpuTime:
         return GpuTime(hours.mgpu_ms * percent // 100)
 

@@ -42,7 +42,8 @@ def in_memory(
     clock = ManualClock(span.starts_at)
     rules = for_planning(lab) if is_planning else lab
     keeper = MemoryKeeper(rules, clock, gpus_of(lab, gpus))
-    return _run(keeper, clock, lab, span, seed, behaviour, every_s)
+    return _run(keeper, clock, lab, span, seed=seed, behaviour=behaviour,
+                every_s=every_s)  # fmt: skip
 
 
 def in_store(
@@ -53,7 +54,7 @@ def in_store(
     engine = open_engine(f"sqlite:///{path}", pool_size=2)
     upgrade(engine)
     keeper = StoreKeeper(Books(engine, lab, clock), gpus_of(lab, gpus))
-    return _run(keeper, clock, lab, span, seed, behaviour, None)
+    return _run(keeper, clock, lab, span, seed=seed, behaviour=behaviour, every_s=None)
 
 
 def question(lab: Lab, *, seed: int, gpus: int, percent: int = 100, weeks: int | None = None,
@@ -63,7 +64,7 @@ def question(lab: Lab, *, seed: int, gpus: int, percent: int = 100, weeks: int |
 
 
 def _run(
-    keeper: MemoryKeeper | StoreKeeper, clock: ManualClock, lab: Lab, span: Span, seed: int,
+    keeper: MemoryKeeper | StoreKeeper, clock: ManualClock, lab: Lab, span: Span, *, seed: int,
     behaviour: Behaviour, every_s: int | None,
 ) -> Simulation:  # fmt: skip
     visits = draw_visits(lab, behaviour, seed=seed, today=TODAY)
