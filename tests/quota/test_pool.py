@@ -9,10 +9,12 @@ from quota.errors import InsufficientBalance
 from tests.quota.books import Desk, hours, lab_with
 
 
-def follow(desk: Desk, *, pool: str = "3", most: str = "2", own: str = "1") -> None:
+def follow(
+    desk: Desk, *, pool: str = "3", most: str = "2", own: str = "1", tick_s: int = 15
+) -> None:
     scholars = ", ".join(f"{who}: {{hours_per_week: {own}}}" for who in ("ada", "blaise"))
     section = f"pool: {{hours_per_week: {pool}, most_per_scholar: {most}}}"
-    desk.follow(lab_with(f"scholars: {{{scholars}}}", section=section))
+    desk.follow(lab_with(f"scholars: {{{scholars}}}", section=section, tick_s=tick_s))
 
 
 def pool_left(desk: Desk) -> GpuTime:
@@ -20,13 +22,13 @@ def pool_left(desk: Desk) -> GpuTime:
 
 
 def test_a_running_session_goes_on_from_the_pool_up_to_the_scholars_limit(desk: Desk) -> None:
-    follow(desk)
+    follow(desk, tick_s=100)
     started_at = desk.clock.now()
     lease_id, _ = desk.run()
-    desk.go(every_s=30, minutes=61)
+    desk.go(every_s=100, minutes=65)
     assert desk.books.lease(lease_id).lease.state == "active"
     assert "pool" in desk.sources()
-    desk.go(every_s=30, hours=2, minutes=1)
+    desk.go(every_s=100, hours=2)
     lease = desk.books.lease(lease_id).lease
     assert lease.end_reason == "exhausted"
     assert lease.paid_until == started_at + timedelta(hours=3), "1 h own, 2 h of the pool"
@@ -52,15 +54,16 @@ def test_an_empty_pool_helps_nobody_and_what_is_too_little_stays_in_it(desk: Des
 
 
 def test_two_scholars_share_one_pool_and_nothing_is_made_or_lost(desk: Desk) -> None:
-    follow(desk, pool="1", most="1000", own="0")
+    follow(desk, pool="10 min", most="1000", own="0")
     desk.run("ada", "quarter")
     desk.run("blaise", "quarter")
-    desk.go(every_s=30, hours=2, minutes=5)
+    desk.go(every_s=30, minutes=25)
     for who in ("ada", "blaise"):
         assert desk.books.account(who).sessions == ()
     used = sum(charge.amount.mgpu_ms for who in ("ada", "blaise")
                for charge in desk.books.account(who).charges)  # fmt: skip
-    assert hours("1").mgpu_ms <= used <= hours("1").mgpu_ms + 2 * GpuTime.of(250, 50_000).mgpu_ms
+    ten = hours("10 min").mgpu_ms
+    assert ten <= used <= ten + 2 * GpuTime.of(250, 50_000).mgpu_ms
     assert pool_left(desk) == GpuTime.ZERO
 
 

@@ -1,6 +1,7 @@
 """Refunds: what an incident cost comes back exactly, once."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
@@ -18,8 +19,8 @@ OLGA = By(actor="olga")
 
 
 def incident(start_min: float, end_min: float, *, name: str = "cooling") -> Incident:
-    return Incident(id=name, starts_at=NOON + timedelta(minutes=start_min),
-                    ends_at=NOON + timedelta(minutes=end_min), reason="the cooling failed")  # fmt: skip
+    start, end = timedelta(minutes=start_min), timedelta(minutes=end_min)
+    return Incident(id=name, starts_at=NOON + start, ends_at=NOON + end, reason="cooling failed")
 
 
 def test_a_refund_is_exact_and_given_once(desk: Desk) -> None:
@@ -120,11 +121,11 @@ def test_the_refunds_of_the_parts_of_a_time_sum_to_the_refund_of_all(
     lines = [
         ChargeLine(account="ada", lease_id=uuid4(), flavor="whole", from_at=instant(a),
                    until_at=instant(b), amount=GpuTime.of(weight, b - a))
-        for a, b in zip(cuts, cuts[1:], strict=False)
+        for a, b in pairwise(cuts)
     ]  # fmt: skip
     length = (cuts[-1] - cuts[0]) // parts
     edges = [cuts[0] + length * part for part in range(parts)] + [cuts[-1]]
     whole = lost_in(lines, hit(cuts[0], cuts[-1]))
     assert whole == GpuTime.of(weight, cuts[-1] - cuts[0])
-    split = [lost_in(lines, hit(a, b)) for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    split = [lost_in(lines, hit(a, b)) for a, b in pairwise(edges) if a < b]
     assert GpuTime.total(split) == whole
