@@ -35,6 +35,18 @@ def test_a_running_session_goes_on_from_the_pool_up_to_the_scholars_limit(desk: 
     assert pool_left(desk) == hours("1")
 
 
+def test_nobody_is_warned_while_the_pool_still_pays(desk: Desk) -> None:
+    follow(desk, pool="2", most="2", own="30 min", tick_s=60)
+    desk.run()
+    ends_at = desk.books.account("ada").sessions[0].ends_at
+    assert ends_at == desk.clock.now() + timedelta(hours=2, minutes=30)
+    desk.go(every_s=60, minutes=89)
+    assert desk.books.account("ada").notices == ()
+    desk.go(every_s=60, minutes=63)
+    kinds = [one.kind for one in desk.books.account("ada").notices]
+    assert kinds == ["stopped", *["warning"] * 4]
+
+
 def test_a_start_draws_what_is_missing(desk: Desk) -> None:
     follow(desk, own="0")
     view = desk.ask()

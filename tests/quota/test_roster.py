@@ -59,8 +59,8 @@ def test_a_wrong_section_or_a_scholar_twice_is_named_and_nothing_planned(desk: D
 
 
 @pytest.mark.parametrize("name", [
-    "Zoe", "z\u00f6e", "zo\u0435", "zoe\u200b", "\u202ezoe", "zoe\0", "zo e", "z" * 64, "..", "z..e",
-    "-zoe", "\uff5aoe", "", "zoe/x", "\U0001f600", "zoe\ud800",
+    "Zoe", "z\u00f6e", "zo\u0435", "zoe\u200b", "\u202ezoe", "zoe\0", "zo e", "z" * 64, "..",
+    "z..e", "-zoe", "\uff5aoe", "", "zoe/x", "\U0001f600", "zoe\ud800",
 ])  # fmt: skip
 def test_names_that_hub_disk_or_container_would_not_take_are_named(name: str) -> None:
     rows, (fault,) = read_roster(f"name,section\nok,utc\n{name},utc\n")
