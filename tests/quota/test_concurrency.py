@@ -83,7 +83,7 @@ def test_p01_catches_a_read_without_a_lock(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: without the lock the constraints refuse the second, with an error."""
-    monkeypatch.setattr(reads, "_locked", lambda query, *, lock: query)
+    monkeypatch.setattr(reads, "_ACCOUNT_LOCKED", reads._ACCOUNT)
     if engine.dialect.name == "sqlite":
         event.remove(engine, "begin", store._begin_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
