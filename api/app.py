@@ -8,19 +8,43 @@ from fastapi import FastAPI
 
 from api import problems
 from api.auth import Identities, hub_http
+from api.bulk import BULK_ADDRESS, BULK_ANSWER_WITHIN_S, BULK_LIMIT_BYTES
 from api.envelope import Envelope
 from api.limits import BodyLimit
 from api.metrics import Metrics
+from api.openapi import describe
 from api.policy import LabFile
-from api.routes import accounts, grants, health, leases
+from api.routes import (
+    accounts,
+    attachments,
+    audit,
+    calendars,
+    description,
+    grants,
+    health,
+    leases,
+    refunds,
+    requests,
+    rules,
+    usage,
+)
 from api.settings import ApiSettings
 from quota.clock import Clock, SystemClock
+from quota.rulebook import EDITABLE
 from quota.service import Books
 from quota.store.engine import open_engine
 
 # The hub's proxy passes the service's pages on under its own prefix. Health and metrics are not
 # there: they are for the machine that the service runs on.
 PROXY_PREFIX = "/services/gpulab"
+
+ROUTERS = (
+    leases.router, accounts.router, grants.router, requests.router, refunds.router,
+    attachments.router, audit.router, usage.router, calendars.router, description.router,
+    *(rules.rules_router(part) for part in EDITABLE),
+)  # fmt: skip
+
+LONG_WORK = {BULK_ADDRESS: BULK_ANSWER_WITHIN_S, "/v1/refunds/": BULK_ANSWER_WITHIN_S}
 
 
 def create_app(
@@ -49,11 +73,21 @@ def create_app(
         settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
     problems.install(app)
-    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes,
+                       larger={BULK_ADDRESS: BULK_LIMIT_BYTES})  # fmt: skip
     # Added last, so it is outermost: it answers for everything inside it.
-    app.add_middleware(Envelope, answer_within_s=settings.answer_within_s)
-    for router in (leases.router, accounts.router, grants.router):
+    app.add_middleware(Envelope, answer_within_s=settings.answer_within_s, longer=LONG_WORK)
+    for router in ROUTERS:
         app.include_router(router)
         app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
     app.include_router(health.router)
+    describe(app)
+    _build_routes(app)
     return app
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Build every route now: FastAPI does it at the first request, which would wait for it."""
+    nowhere = {"type": "http", "path": "/-", "root_path": "", "method": "GET", "headers": []}
+    for route in app.routes:
+        route.matches(nowhere)

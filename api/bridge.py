@@ -46,7 +46,7 @@ def account_out(view: AccountView, now: datetime) -> schemas.AccountOut:
         hub_id=view.hub_id,
         section=view.section,
         time_zone=view.time_zone,
-        week=None if view.week is None else _week_out(view.week),
+        week=None if view.week is None else week_out(view.week),
         resets_at=None if view.week is None else view.week.ends_at,
         granted_mgpu_ms=view.granted.mgpu_ms,
         charged_mgpu_ms=view.charged.mgpu_ms,
@@ -110,6 +110,7 @@ def grant_out(view: GrantView) -> schemas.GrantOut:
         ends_at=view.ends_at,
         author=view.author,
         reason=view.reason,
+        source=view.source,
     )
 
 
@@ -137,7 +138,8 @@ def _waiting_out(line: LineView) -> schemas.WaitingOut:
     )
 
 
-def _week_out(week: Week) -> schemas.WeekOut:
+def week_out(week: Week) -> schemas.WeekOut:
+    """Show a week."""
     return schemas.WeekOut(
         number=week.number, topic=week.topic, starts_at=week.starts_at, ends_at=week.ends_at
     )

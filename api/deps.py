@@ -1,10 +1,13 @@
-"""What routes are handed: the books."""
+"""What routes are handed: the books, and the office behind them."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from api.problems import Problem
+from quota.amount import GpuTime
+from quota.errors import BadAmount
+from quota.office import Office
 from quota.service import Books
 
 
@@ -14,7 +17,13 @@ async def get_books(request: Request) -> Books:
     return books
 
 
+async def get_office(request: Request) -> Office:
+    """Hand over the office."""
+    return Office(request.app.state.books)
+
+
 BooksDep = Annotated[Books, Depends(get_books)]
+OfficeDep = Annotated[Office, Depends(get_office)]
 
 
 def check_hub(books: Books, hub_id: str) -> None:
@@ -23,3 +32,16 @@ def check_hub(books: Books, hub_id: str) -> None:
         raise Problem(
             404, "no_such_hub", "Unknown hub", "This service keeps no books of that hub."
         )
+
+
+def amount_of(hours: str) -> GpuTime:
+    """Read hours that somebody wrote.
+
+    Raises:
+        BadAmount: they are no amount of GPU time.
+
+    """
+    try:
+        return GpuTime.hours(hours)
+    except ValueError as error:
+        raise BadAmount(f"The hours cannot be used: {error}.") from error

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from quota.lab import DeclaredGpu
+from quota.lab_gpus import DeclaredGpu
 
 _MIB = 1024 * 1024
 

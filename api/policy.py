@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from quota.errors import BooksUnavailable
 from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
 from quota.service import Books
@@ -43,7 +44,8 @@ class LabFile:
 
     @asynccontextmanager
     async def watched(self, books: Books) -> AsyncIterator[None]:
-        """Keep the books on the newest policy while the service runs."""
+        """Keep the books on the newest policy: the file's, and what organizers changed since."""
+        await asyncio.to_thread(_follow_changes, books)
         task = asyncio.create_task(self._watch(books))
         try:
             yield
@@ -56,7 +58,9 @@ class LabFile:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             if await asyncio.to_thread(self.refresh):
-                books.lab = self.lab
+                # Not here: a large lab takes a while, and the service answers meanwhile.
+                await asyncio.to_thread(_follow_file, books, self.lab)
+            await asyncio.to_thread(_follow_changes, books)
 
     def _read_stamp(self) -> tuple[int, int, int]:
         try:
@@ -64,3 +68,18 @@ class LabFile:
         except OSError:
             return (0, 0, 0)
         return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _follow_file(books: Books, lab: Lab) -> None:
+    books.lab = lab
+
+
+def _follow_changes(books: Books) -> None:
+    left_out = books.rules.left_out
+    try:
+        books.reload_rules()
+    except BooksUnavailable as error:
+        log.warning("rules_not_read", error=str(error))
+        return
+    if books.rules.left_out and books.rules.left_out != left_out:
+        log.error("rules_left_out", rules=list(books.rules.left_out)[:20])

@@ -28,6 +28,14 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.NoSuchLease: 404,
     errors.NoSuchAccount: 404,
     errors.BadAmount: 422,
+    errors.GpusClosed: 409,
+    errors.IdConflict: 409,
+    errors.BudgetSpent: 409,
+    errors.AlreadyDecided: 409,
+    errors.NotAttachable: 409,
+    errors.StaleEdit: 412,
+    errors.BadRule: 422,
+    errors.NoSuchThing: 404,
 }
 
 # What the service itself says no to: code and when.
@@ -38,8 +46,10 @@ OWN_CODES: Mapping[str, str] = {
     "not_found": "404: no such address.",
     "method_not_allowed": "405: the address exists, the method does not.",
     "id_conflict": "409: the id was used by another request at the same moment.",
+    "other_trial": "409: a bulk grant with the token of another dry run.",
     "too_large": "413: the body is larger than allowed.",
     "invalid_request": "422: something is missing, wrong or unknown; `errors` names it.",
+    "precondition_required": "428: a change without If-Match, a bulk grant without a dry run.",
     "http_error": "Any other 4xx, such as a body that is no JSON.",
     "internal": "500: a mistake of the lab; the log has it under the request id.",
     "hub_unavailable": "503: the hub cannot be asked whose a token is. `Retry-After` says when.",
@@ -69,7 +79,7 @@ def problem(status: int, code: str, title: str, detail: str, **more: object) -> 
     """Make a problem document."""
     body: dict[str, Any] = {
         "type": f"urn:gpulab:problem:{code}", "title": title, "status": status,
-        "detail": detail, "code": code,
+        "detail": _as_text(detail), "code": code,
     }  # fmt: skip
     body.update({name: value for name, value in more.items() if value is not None})
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
@@ -169,4 +179,9 @@ def _id_of(request: Request) -> str | None:
 
 def _shown(text: str) -> str:
     """Cut a text that came from outside, and take out what is no text (lone surrogates)."""
-    return text[:_FAULT_MOST_CHARS].encode(errors="replace").decode()
+    return _as_text(text[:_FAULT_MOST_CHARS])
+
+
+def _as_text(text: str) -> str:
+    """Take out what is no text; a lone surrogate could not be sent."""
+    return text.encode(errors="replace").decode()

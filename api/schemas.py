@@ -232,3 +232,4 @@ class GrantOut(BaseModel):
     ends_at: datetime
     author: str
     reason: str
+    source: str

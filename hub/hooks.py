@@ -17,7 +17,8 @@ from hub.progress import Note
 from hub.refusals import Reader, Refused
 from hub.replies import Lease, Line
 from quota.clock import Clock
-from quota.lab import Flavor, Lab
+from quota.lab import Lab
+from quota.lab_gpus import Flavor
 from quota.lease_ids import make_lease_id
 from quota.leases import LeaseRequest
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from hub.policy import PolicyFile
 from hub.refusals import bad_choice
-from quota.lab import Flavor, Image, Lab
+from quota.lab import Lab
+from quota.lab_gpus import Flavor, Image
 
 _KEYS = frozenset({"flavor", "image"})
 # The XSRF token may come along with a form or query; it is the hub's own business.

@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from quota.agenda import Window
 from quota.amount import GpuTime
 from quota.calendar import Week
 from quota.errors import (
     FlavorCannotBePlaced,
+    GpusClosed,
     InsufficientBalance,
     NotOnRoster,
     OutsideProgram,
     Refusal,
     TooManySessions,
 )
-from quota.lab import Flavor, Policy
+from quota.lab import Policy
+from quota.lab_gpus import Flavor
 from quota.placement import Ask, GpuUse, could_ever_fit
 from quota.waiting import Place
 
@@ -31,6 +34,8 @@ class Funds:
     next_week: tuple[datetime, GpuTime] | None
     debt: GpuTime
     open_gpu_sessions: int
+    most_gpu_sessions: int = 1
+    closed: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +80,16 @@ def refusal_of(
     """Return why this flavor cannot be had at all, whether or not a slot is free."""
     if not flavor.is_gpu:
         return None
+    if funds.closed is not None:
+        return GpusClosed(
+            f"The GPUs are closed now: {funds.closed.title}. CPU servers work meanwhile.",
+            retry_at=funds.closed.ends_at,
+        )
     if flavor.weight_mgpu > 0:
         refusal = _cannot_pay(flavor, funds, policy)
         if refusal is not None:
             return refusal
-    if funds.open_gpu_sessions >= policy.sessions_per_scholar:
+    if funds.open_gpu_sessions >= funds.most_gpu_sessions:
         return TooManySessions(
             f"You have {funds.open_gpu_sessions} GPU session(s) open, which is as many as the lab "
             "allows at once. Stop one, or start on a CPU."

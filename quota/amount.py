@@ -18,6 +18,7 @@ _MOST_HOURS = 1_000_000
 
 # Enough for the largest amount at the finest step; longer ones are typing errors or attacks.
 _MOST_DIGITS = 30
+_MOST_PLACES = 6
 _MOST_SHOWN = 40
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
@@ -116,6 +117,15 @@ class GpuTime:
         hundredths = (abs(self.mgpu_ms) + hundredth // 2) // hundredth
         sign = "-" if self.mgpu_ms < 0 and hundredths else ""
         return f"{sign}{hundredths // 100}.{hundredths % 100:02d}"
+
+    def text(self) -> str:
+        """Return the exact amount as people write it, `parse(amount.text()) == amount`."""
+        for unit in ("h", "min", "s"):
+            scaled = Fraction(self.mgpu_ms, _MGPU_MS_PER_UNIT[unit])
+            if 10**_MOST_PLACES % scaled.denominator == 0:
+                break
+        number = f"{Decimal(scaled.numerator) / Decimal(scaled.denominator):f}"
+        return number if unit == "h" else f"{number} {unit}"
 
 
 GpuTime.ZERO = GpuTime(0)

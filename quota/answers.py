@@ -1,24 +1,30 @@
 """Putting together what the books answer: reads in another's transaction, nothing written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping
 
 from quota.admission import ask_of, refusal_of
-from quota.allowances import current_week, next_allowance, settle
+from quota.allowances import boost_ids, settle
 from quota.amount import GpuTime
+from quota.budgets import pool_room
 from quota.chain import GENESIS
 from quota.clock import from_ms, ms_between
+from quota.desk import funds
+from quota.endings import Ending, closing, ending_of, runs_out_at
+from quota.entitlement import current_week
 from quota.errors import NoSuchAccount
-from quota.exhaustion import exhausts_at
+from quota.explanation import Explanation, explain
 from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.placement import count_slots
 from quota.reconcile import end_text
-from quota.requests import Asked, funds, room_of, the_line
+from quota.requests import Asked, room_of, the_line
 from quota.store import reads
+from quota.store.usage import lot_uses
 from quota.views import (
     AccountView,
     ChargeView,
@@ -81,9 +87,10 @@ def _account_view(
 ) -> AccountView:
     section = lab.section_of(name)
     account, open_leases = _settled(tx, lab, hub_id, name, now=now)
-    next_week = next_allowance(lab, section, now)
     week = current_week(lab, section, now)
-    ends_at = exhausts_at(account.lots, account.debt, open_leases, now=now, next_week=next_week)
+    room = pool_room(tx, lab, section, account, now)
+    runs_out = runs_out_at(account, open_leases, lab=lab, section=section, now=now, pool=room)
+    blackout = closing(lab, now)
     unposted = GpuTime.total(lease.unposted(now) for lease in open_leases)
     posted = reads.charged_by_lease(tx, [lease.id for lease in open_leases])
     stored = reads.lots_since(tx, account.id, now) if account.id else []
@@ -106,7 +113,9 @@ def _account_view(
         debt=account.debt,
         lots=lots,
         sessions=tuple(
-            _session_view(one, posted.get(one.id, GpuTime.ZERO), ends_at, now)
+            _session_view(
+                one, posted.get(one.id, GpuTime.ZERO), ending_of(one, runs_out, blackout), now
+            )
             for one in open_leases
         ),
         charges=_charges(tx, account.id),
@@ -114,11 +123,33 @@ def _account_view(
     )
 
 
+def explanation_view(
+    tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime
+) -> Explanation:
+    """Explain a balance line by line.
+
+    Raises:
+        NoSuchAccount: neither the lab nor the books know the person.
+
+    """
+    view = account_view(tx, lab, hub_id, name, now=now)
+    row = reads.account_row(tx, hub_id, name)
+    uses = [] if row is None else lot_uses(tx, row["id"], [lot.id for lot in view.lots])
+    unposted = GpuTime.total(lot.remaining for lot in view.lots if lot.is_usable(now))
+    return Explanation(
+        account=name, balance=view.balance, held=view.held, available=view.available,
+        lines=explain(view.lots, uses, debt=view.debt, now=now,
+                      unposted=unposted - view.debt - view.balance),
+    )  # fmt: skip
+
+
 def spawn_view(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime) -> SpawnView:
     """Show what a person could start now."""
     section = lab.section_of(name)
     account, open_leases = _settled(tx, lab, hub_id, name, now=now)
     mine = funds(account, open_leases, lab=lab, section=section, now=now)
+    room = pool_room(tx, lab, section, account, now)
+    mine = replace(mine, available=mine.available + room)
     devices = reads.gpu_uses(tx, hub_id)
     flavors = []
     for flavor in lab.flavors.values():
@@ -142,7 +173,7 @@ def grant_view(row: RowMapping, hub_id: str, name: str) -> GrantView:
     """Show a grant."""
     return GrantView(id=row["id"], account=name, hub_id=hub_id, amount=row["amount"],
                      starts_at=row["starts_at"], ends_at=row["ends_at"], author=row["author"],
-                     reason=row["reason"])  # fmt: skip
+                     reason=row["reason"], source=row["source"])  # fmt: skip
 
 
 def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadView:
@@ -177,15 +208,15 @@ def _settled(
         return account, settle(account, [], lab=lab, section=section, now=now)
     account = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
     before = reads.open_leases(tx, account.id)
-    return account, settle(account, before, lab=lab, section=section, now=now)
+    given = reads.existing_lots(tx, boost_ids(account.id, lab, section, name, now))
+    return account, settle(account, before, lab=lab, section=section, now=now, given=given)
 
 
 def _session_view(
-    lease: Lease, posted: GpuTime, ends_at: datetime | None, now: datetime
+    lease: Lease, posted: GpuTime, ending: Ending | None, now: datetime
 ) -> SessionView:
-    is_paid = lease.weight_mgpu > 0 and lease.is_running
-    charged = posted + lease.unposted(now)
-    return SessionView(lease=lease, charged=charged, ends_at=ends_at if is_paid else None)
+    ends_at = ending.at if ending is not None and lease.is_running else None
+    return SessionView(lease=lease, charged=posted + lease.unposted(now), ends_at=ends_at)
 
 
 def _charges(tx: Connection, account_id: int) -> tuple[ChargeView, ...]:
@@ -253,8 +284,8 @@ def _occupants(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> list[
     found = []
     for row in reads.account_rows(tx, by_account):
         section, mine = lab.section_of(row["name"]), by_account[row["id"]]
-        ends_at = exhausts_at(lots[row["id"]], row["debt"], mine, now=now,
-                              next_week=next_allowance(lab, section, now))  # fmt: skip
+        account = reads.account_of(row, lots[row["id"]])
+        ends_at = runs_out_at(account, mine, lab=lab, section=section, now=now)
         found += [
             Running(gpu_uuid=lease.gpu_uuid, ask=reads.waiter_of(lease).ask, ends_at=ends_at)
             for lease in mine if lease.gpu_uuid is not None

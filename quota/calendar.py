@@ -5,18 +5,19 @@ between it has 167 or 169 hours (or 167.5, or six days where a whole day was ski
 one always starts at the instant at which it ends.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo
 
-from quota.amount import GpuTime
-
 if TYPE_CHECKING:  # `quota.lab` takes its dates from here
-    from quota.lab import Lab, Program, Section
+    from quota.lab_program import Program
 
 DAYS_PER_WEEK = 7
+
+Span: TypeAlias = tuple[int, str, date, date]
+"""Number, topic, first and last day of a week of the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def week_at(program: "Program | None", zone: ZoneInfo, at: datetime) -> Week | N
     """Return the week that an instant lies in; None outside the program."""
     if program is None:
         return _plain_week_at(zone, at)
-    return next((w for w in _weeks(program, zone) if w.starts_at <= at < w.ends_at), None)
+    return next((w for w in weeks_of(program, zone) if w.starts_at <= at < w.ends_at), None)
 
 
 def week_from(program: "Program | None", zone: ZoneInfo, at: datetime) -> Week | None:
@@ -41,7 +42,7 @@ def week_from(program: "Program | None", zone: ZoneInfo, at: datetime) -> Week |
     if program is None:
         week = _plain_week_at(zone, at)
         return week if week.starts_at == at else _plain_week_at(zone, week.ends_at)
-    return next((w for w in _weeks(program, zone) if w.starts_at >= at), None)
+    return next((w for w in weeks_of(program, zone) if w.starts_at >= at), None)
 
 
 def week_after(program: "Program | None", zone: ZoneInfo, week: Week) -> Week | None:
@@ -49,13 +50,16 @@ def week_after(program: "Program | None", zone: ZoneInfo, week: Week) -> Week | 
     return week_from(program, zone, week.ends_at)
 
 
-def allowance_of(lab: "Lab", section: "Section", week: Week) -> GpuTime:
-    """Return what a week gives each scholar of a section."""
-    if lab.program is not None and week.number is not None:
-        for planned in lab.program.weeks:
-            if planned.number == week.number and planned.hours is not None:
-                return planned.hours
-    return section.hours_per_week
+def weeks_of(program: "Program", zone: ZoneInfo) -> tuple[Week, ...]:
+    """Return all weeks of a program as they fall in a zone."""
+    return _weeks(program.spans, zone)
+
+
+def week_numbered(program: "Program | None", zone: ZoneInfo, number: int) -> Week | None:
+    """Return the week of a number; None when the program has none."""
+    if program is None:
+        return None
+    return next((week for week in weeks_of(program, zone) if week.number == number), None)
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -66,6 +70,20 @@ def midnight(day: date, zone: ZoneInfo) -> datetime:
     """
     # fold=0 reads a time that was skipped by the offset before the jump, which is the jump itself.
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def local_instant(at: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant of a day and time on the clocks of a zone, in UTC.
+
+    A time that the clocks skip is the moment of the jump; one that comes twice, its first coming.
+    """
+    wanted = at.replace(tzinfo=zone, fold=0)
+    instant = wanted.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == at:
+        return instant
+    # In the gap the offset before the jump puts it as far behind the jump as it stands in the gap.
+    after = at.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return _first_jump(after, instant, zone)
 
 
 def days_later(day: date, days: int) -> date:
@@ -81,12 +99,26 @@ def days_later(day: date, days: int) -> date:
         raise ValueError(f"there is no day {days} days from {day}") from error
 
 
-def _weeks(program: "Program", zone: ZoneInfo) -> Iterator[Week]:
-    for planned in program.weeks:
-        starts_at = midnight(planned.starts_on, zone)
-        ends_at = midnight(days_later(planned.ends_on, 1), zone)
-        if starts_at < ends_at:  # a week of one day that the zone skipped never happens there
-            yield Week(planned.number, planned.topic, starts_at, ends_at)
+def _first_jump(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
+    """Find the instant in (low, high] at which the zone's offset changes, to the second."""
+    before = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        if middle.astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
+@lru_cache(maxsize=1024)
+def _weeks(spans: tuple[Span, ...], zone: ZoneInfo) -> tuple[Week, ...]:
+    weeks = (
+        Week(number, topic, midnight(starts_on, zone), midnight(days_later(ends_on, 1), zone))
+        for number, topic, starts_on, ends_on in spans
+    )
+    # A week of one day that the zone skipped never happens there.
+    return tuple(week for week in weeks if week.starts_at < week.ends_at)
 
 
 def _plain_week_at(zone: ZoneInfo, at: datetime) -> Week:

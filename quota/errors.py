@@ -3,13 +3,20 @@
     Refusal
     |-- InsufficientBalance   too few GPU-hours for the shortest session
     |-- OutsideProgram        no week of the program is running
+    |-- GpusClosed            a blackout: nobody may use a GPU now
     |-- NotOnRoster           no section, so no allowance
     |-- AlreadyRunning        one open lease per (hub, account, server)
     |-- TooManySessions       the scholar's own ceiling
     |-- FlavorCannotBePlaced  no GPU in service is large enough
     |-- LeaseConflict         a lease id used again with another body
     |-- GrantConflict         a grant id used again with another body
-    |-- NoSuchFlavor, NoSuchImage, NoSuchLease, NoSuchAccount
+    |-- IdConflict            a request's, refund's or attachment's id used again for another
+    |-- NoSuchFlavor, NoSuchImage, NoSuchLease, NoSuchAccount, NoSuchThing
+    |-- BudgetSpent           a TA's weekly hours, or a pool, do not suffice
+    |-- AlreadyDecided        a request for hours that was answered before
+    |-- NotAttachable         there is no running session to attach to, or the TA is another's
+    |-- StaleEdit             somebody else changed it since it was read
+    |-- BadRule               an edit that lab.yaml would refuse, too
     `-- BadAmount             hours that are no amount of GPU time
 
 `BooksUnavailable` is no refusal: the books could not be asked.
@@ -46,6 +53,13 @@ class OutsideProgram(Refusal):
 
     code = "outside_program"
     title = "No week of the program is running"
+
+
+class GpusClosed(Refusal):
+    """A blackout of the program: nobody may use a GPU now."""
+
+    code = "gpus_closed"
+    title = "The GPUs are closed"
 
 
 class NotOnRoster(Refusal):
@@ -88,6 +102,62 @@ class GrantConflict(Refusal):
 
     code = "grant_conflict"
     title = "This grant id belongs to another grant"
+
+
+class IdConflict(Refusal):
+    """The id was used before for another request, refund or attachment."""
+
+    code = "id_conflict"
+    title = "This id belongs to something else"
+
+
+class BudgetSpent(Refusal):
+    """What a TA may give this week does not suffice."""
+
+    code = "budget_spent"
+    title = "The weekly budget is spent"
+
+
+class AlreadyDecided(Refusal):
+    """The request for hours has been answered, withdrawn, or has gone stale."""
+
+    code = "already_decided"
+    title = "The request is closed"
+
+
+class NotAttachable(Refusal):
+    """There is no running session of this scholar to attach to."""
+
+    code = "not_attachable"
+    title = "Nothing to attach to"
+
+
+class StaleEdit(Refusal):
+    """Somebody else changed it since it was read."""
+
+    code = "stale_edit"
+    title = "It was changed meanwhile"
+
+
+class BadRule(Refusal):
+    """The rule would not fit the rest of the lab; `lab.yaml` would refuse it, too."""
+
+    code = "bad_rule"
+    title = "This rule cannot be used"
+
+    def __init__(
+        self, message: str, *, entries: frozenset[tuple[str | int, ...]] = frozenset()
+    ) -> None:
+        super().__init__(message)
+        self.entries = entries
+        """Part and name of each entry in which something is wrong."""
+
+
+class NoSuchThing(Refusal):
+    """Nothing of this kind has this name or id."""
+
+    code = "no_such_thing"
+    title = "Unknown here"
 
 
 class NoSuchFlavor(Refusal):

@@ -9,15 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TypeAlias
 
 from quota.amount import GpuTime
 from quota.clock import ms_between
 from quota.leases import Lease
-from quota.ledger import Lot
+from quota.ledger import Lot, drawing_rank
 
 # Nothing needs to be known further ahead than the longest warning and the outage horizon; a week
 # and a day also answers "how long does the balance last" across the next reset.
 LOOK_AHEAD = timedelta(days=8)
+
+
+Coming: TypeAlias = tuple[datetime, datetime, GpuTime]
+"""GPU time that will be given: usable from, until, and how much."""
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class _Purse:
     starts_at: datetime
     ends_at: datetime
     left: GpuTime
+    rank: int = drawing_rank("allowance")
 
 
 def exhausts_at(
@@ -36,6 +42,7 @@ def exhausts_at(
     *,
     now: datetime,
     next_week: tuple[datetime, GpuTime] | None = None,
+    coming: Iterable[Coming] = (),
 ) -> datetime | None:
     """Return the first instant that is not paid any more, or None when none is in sight.
 
@@ -45,9 +52,12 @@ def exhausts_at(
     weight = sum(lease.weight_mgpu for lease in running)
     if weight == 0:
         return None
-    purses = [_Purse(lot.starts_at, lot.ends_at, lot.remaining) for lot in lots]
+    purses = [
+        _Purse(lot.starts_at, lot.ends_at, lot.remaining, drawing_rank(lot.source)) for lot in lots
+    ]
     if next_week is not None:
         purses.append(_Purse(next_week[0], next_week[0] + LOOK_AHEAD, next_week[1]))
+    purses += [_Purse(*one) for one in coming]
     owed = debt
     start = min(lease.charged_until or now for lease in running)
     behind = GpuTime.total(lease.unposted(now) for lease in running)
@@ -74,7 +84,7 @@ def _walk(purses: list[_Purse], weight: int, now: datetime) -> datetime | None:
 def _burn(purses: list[_Purse], amount: GpuTime, at: datetime) -> GpuTime:
     """Draw from what is usable then, earliest end first; return what is not covered."""
     usable = [purse for purse in purses if purse.starts_at <= at < purse.ends_at]
-    for purse in sorted(usable, key=lambda purse: purse.ends_at):
+    for purse in sorted(usable, key=lambda purse: (purse.rank, purse.ends_at)):
         drawn = min(amount, purse.left)
         purse.left -= drawn
         amount -= drawn

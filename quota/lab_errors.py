@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from quota.lab import Lab
-from quota.lab_rules import FAULTS, Fault, Path, did_you_mean, shown
+from quota.lab_fields import FAULTS, Fault, Path, did_you_mean, shown
 
 _SEE = "see docs/organizers.md"
 _BLOCK = ("{value} stands where a block belongs", "write 'key: value' lines below it, indented")

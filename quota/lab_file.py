@@ -9,18 +9,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from quota.calendar import DAYS_PER_WEEK, days_later
-from quota.lab import NAMED_PARTS, Flavor, GpuPolicy, Lab, named
+from quota.lab import NAMED_PARTS, Lab, named
 from quota.lab_errors import faults_of
-from quota.lab_rules import (
-    Fault,
-    Path,
-    default_section_faults,
-    name_faults,
-    read_day,
-    roster_faults,
-    shown,
-    size_faults,
-)
+from quota.lab_fields import Fault, Path, read_day, shown
+from quota.lab_gpus import Flavor, GpuPolicy
+from quota.lab_rules import default_section_faults, name_faults, roster_faults, size_faults
 from quota.lab_tree import BrokenYaml, read_tree
 
 # Far more than a lab of ten thousand scholars needs, and still read in about a second.
@@ -178,7 +171,10 @@ def _other_names(data: dict[str, Any]) -> Iterator[Fault]:
 
 def _faults_between(data: dict[str, Any]) -> Iterator[Fault]:
     """Apply the rules between the parts to what can be understood of them."""
-    sections, flavors = _mapping(data.get("sections")), _mapping(named(data.get("flavors")))
+    sections, flavors = (
+        _mapping(data.get("sections")),
+        _mapping(named("flavors", data.get("flavors"))),
+    )
     rosters = {name: _mapping(section).get("scholars") for name, section in sections.items()}
     yield from roster_faults({n: who for n, who in rosters.items() if isinstance(who, list)})
     if sections:

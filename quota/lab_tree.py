@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from quota.lab_rules import Fault, Path, shown
+from quota.lab_fields import Fault, Path, shown
 
 _MOST_DEPTH = 20
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")

@@ -20,8 +20,22 @@ from quota.clock import ms_between, to_ms
 
 ZERO = GpuTime(0)
 
-EntryKind = Literal["give", "adjust", "expiry", "hold", "void", "charge", "repay", "refund"]
-LotSource = Literal["allowance", "grant", "refund"]
+EntryKind = Literal[
+    "give", "adjust", "expiry", "hold", "void", "charge", "repay", "draw", "return"
+]
+LotSource = Literal[
+    "allowance", "boost", "roll_over", "absence", "grant", "ta_grant", "request", "refund",
+    "pool", "help",
+]  # fmt: skip
+AccountKind = Literal["scholar", "pool", "help", "ta"]
+
+# Help pays all of the time for which it was given, a pool only what nothing else does.
+_RANKS = {"help": 0, "pool": 2}
+
+
+def drawing_rank(source: str) -> int:
+    """Return which lots are used up first, whatever their ends: a lower rank before a higher."""
+    return _RANKS.get(source, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +130,57 @@ class Account:
         if lot not in self.lots:
             self.lots.append(lot)
 
+    def reschedule(self, lot: Lot, ends_at: datetime, *, reason: str, at: datetime) -> None:
+        """Let a lot end at another instant; the entry says so, no amount moves."""
+        assert ends_at > lot.starts_at
+        if ends_at == lot.ends_at:
+            return
+        lot.ends_at = ends_at
+        transfer_id = uuid5(lot.id, f"adjust:{self.seq}")
+        self._write("adjust", transfer_id, lot=lot, author="lab.yaml", reason=reason, at=at)
+
+    # -- between accounts: what one gives another gets, under one transfer id -----------------
+
+    def receive(
+        self, lot: Lot, amount: GpuTime, transfer_id: UUID, *, author: str, reason: str,
+        at: datetime,
+    ) -> None:  # fmt: skip
+        """Take over an amount that another account has given away for this lot."""
+        assert amount > ZERO
+        if lot not in self.lots:
+            assert not lot.remaining, "the entry fills the lot"
+            self.lots.append(lot)
+            self.new_lots.append(lot)
+            lot.amount = ZERO
+        lot.amount += amount
+        self._write("draw", transfer_id, posted=amount, lot=lot, author=author, reason=reason,
+                    at=at)  # fmt: skip
+
+    def give_away(
+        self, amount: GpuTime, transfer_id: UUID, *, author: str, reason: str, at: datetime
+    ) -> None:
+        """Give an amount to another account; the caller has checked that it is available."""
+        assert ZERO < amount <= self.available(at)
+        left = amount
+        for part, lot in enumerate(self._in_drawing_order(at), start=1):
+            drawn = min(left, lot.remaining)
+            if drawn:
+                self._write("draw", transfer_id, part=part, posted=-drawn, lot=lot, author=author,
+                            reason=reason, at=at)  # fmt: skip
+                left -= drawn
+        assert not left, "what is available is in the lots"
+
+    def hand_back(
+        self, lot: Lot, amount: GpuTime, transfer_id: UUID, *, reason: str, at: datetime
+    ) -> None:
+        """Give back what another account filled a lot with and was not used."""
+        self._write("return", transfer_id, posted=-amount, lot=lot, reason=reason, at=at)
+
+    def take_back(self, amount: GpuTime, transfer_id: UUID, *, reason: str, at: datetime) -> None:
+        """Put back what another account did not use; the caller knows that a lot is open."""
+        last = self._in_drawing_order(at)[-1]
+        self._write("return", transfer_id, part=1, posted=amount, lot=last, reason=reason, at=at)
+
     def expire(self, lot: Lot, *, at: datetime) -> None:
         """Close a lot whose time is over; what is left of it lapses."""
         if lot.remaining:
@@ -123,9 +188,9 @@ class Account:
                         author="gpulab", reason="not used in time", at=at)  # fmt: skip
         self._close(lot, at)
 
-    def repay(self, *, at: datetime) -> None:
-        """Pay a debt from what can be used now. Debt carries over weeks, never forgiven."""
-        for lot in self._in_drawing_order(at):
+    def repay(self, *, at: datetime, usable_at: datetime | None = None) -> None:
+        """Pay a debt, never forgiven, from what can be used now, or could be in a missed week."""
+        for lot in self._in_drawing_order(usable_at or at):
             paid = min(self.debt, lot.remaining)
             if not paid:
                 continue
@@ -195,7 +260,7 @@ class Account:
     def _in_drawing_order(self, at: datetime) -> list[Lot]:
         """What ends first is used first, so that as little as possible lapses."""
         usable = [lot for lot in self.lots if lot.is_usable(at)]
-        return sorted(usable, key=lambda lot: (lot.ends_at, lot.id))
+        return sorted(usable, key=lambda lot: (drawing_rank(lot.source), lot.ends_at, lot.id))
 
     # -- the only writer of entries --------------------------------------------------------
 

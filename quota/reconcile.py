@@ -5,22 +5,24 @@ and again under the account's lock, where its result is saved. What must happen 
 (stop, remove, tell) comes back as effects and is done after the commit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from quota.allowances import next_allowance, settle
+from quota.allowances import settle
 from quota.amount import GpuTime
 from quota.clock import ms_between
-from quota.exhaustion import exhausts_at
-from quota.lab import Lab, Section
+from quota.endings import Ending, closing, ending_of, runs_out_at
+from quota.entitlement import next_allowance
+from quota.lab import Lab
+from quota.lab_people import Section
 from quota.leases import END_TEXTS, Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
 from quota.posting import post_use, roll_hold, set_hold
-from quota.wording import stopped_text, warning_text
+from quota.wording import closed_text, closing_text, stopped_text, warning_text
 
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
@@ -57,7 +59,12 @@ class Advance:
     stops: list[StopOrder] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    ends_at: datetime | None = None
+    endings: dict[UUID, Ending] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first instant at which one of the sessions has to end."""
+        return min((one.at for one in self.endings.values()), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +83,20 @@ def advance(
     lab: Lab,
     section: Section | None,
     now: datetime,
+    given: Collection[UUID] = (),
+    pool: GpuTime = GpuTime.ZERO,
 ) -> Advance:
-    """Bring one account and its open leases up to an observation."""
+    """Bring one account and its open leases up to an observation.
+
+    `pool` is what the account may still draw from its section's pool.
+    """
     result = Advance(leases=[])
     looked = [_look(lease, seen.by_lease.get(lease.id), seen) for lease in leases]
     priced = [_reprice(account, lease, lab, now=now) for lease in looked]
-    settled = settle(account, priced, lab=lab, section=section, now=now)
+    settled = settle(account, priced, lab=lab, section=section, now=now, given=given)
     finished = [_finish(account, lease, seen, result, now=now) for lease in settled]
     rolled = _roll(account, finished, lab, now=now)
-    next_week = next_allowance(lab, section, now)
-    result.ends_at = exhausts_at(account.lots, account.debt, rolled, now=now, next_week=next_week)
+    result.endings = _endings(account, rolled, lab, section, now=now, pool=pool)
     result.leases = [
         _warn_or_stop(account, lease, result, lab=lab, section=section, now=now)
         for lease in rolled
@@ -96,6 +107,16 @@ def advance(
         if lease.state == "stopping" and lease.ref
     ]
     return result
+
+
+def _endings(
+    account: Account, leases: list[Lease], lab: Lab, section: Section | None, *, now: datetime,
+    pool: GpuTime,
+) -> dict[UUID, Ending]:  # fmt: skip
+    runs_out = runs_out_at(account, leases, lab=lab, section=section, now=now, pool=pool)
+    blackout = closing(lab, now)
+    ends = {lease.id: ending_of(lease, runs_out, blackout) for lease in leases if lease.is_running}
+    return {key: one for key, one in ends.items() if one is not None}
 
 
 def deadline_of(ends_at: datetime | None, lab: Lab, now: datetime) -> datetime:
@@ -220,27 +241,32 @@ def _warn_or_stop(
     now: datetime,
 ) -> Lease:  # fmt: skip
     lease = time_out(lease, lab, now=now)
-    if lease.state != "active" or lease.weight_mgpu == 0:
+    if lease.state != "active":
         return lease
-    if result.ends_at is None:
-        return replace(lease, warned_min=None)
-    if result.ends_at <= now:
-        text = stopped_text(lease, next_allowance(lab, section, now), section)
-        result.notices.append(_notice(account, lease, "stopped", text, now))
-        lease = replace(lease, paid_until=result.ends_at)
-        return stopping(lease, reason="exhausted", at=now)
-    return _warn(account, lease, result, lab, now=now)
+    ending = result.endings.get(lease.id)
+    if ending is None:
+        return lease if lease.warned_min is None else replace(lease, warned_min=None)
+    if ending.at > now:
+        return _warn(account, lease, ending, result, lab, now=now)
+    text = closed_text(lease, ending.title)
+    if ending.why == "exhausted":
+        text = stopped_text(lease, next_allowance(lab, section, account.name, now), section)
+    result.notices.append(_notice(account, lease, "stopped", text, now))
+    return stopping(replace(lease, paid_until=ending.at), reason=ending.why, at=now)
 
 
-def _warn(account: Account, lease: Lease, result: Advance, lab: Lab, *, now: datetime) -> Lease:
-    assert result.ends_at is not None
-    left_ms = ms_between(now, result.ends_at)
+def _warn(
+    account: Account, lease: Lease, ending: Ending, result: Advance, lab: Lab, *, now: datetime
+) -> Lease:
+    left_ms = ms_between(now, ending.at)
     due = [minutes for minutes in lab.policy.warn_before_min if left_ms <= minutes * 60_000]
     level = min(due, default=None)
     if level is None or (lease.warned_min is not None and level >= lease.warned_min):
         # More time was given: the warnings above the new rest may come again.
         return lease if due or lease.warned_min is None else replace(lease, warned_min=None)
     text = warning_text(left_ms)
+    if ending.why == "blackout":
+        text = closing_text(left_ms, ending.title)
     result.notices.append(_notice(account, lease, "warning", text, now))
     return replace(lease, warned_min=level)
 

@@ -9,21 +9,23 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from quota.admission import Admit, Funds, Refuse, Wait, ask_of, decide
-from quota.allowances import current_week, next_allowance, settle
+from quota.admission import Admit, Decision, Refuse, Wait, ask_of, decide, least_needed
 from quota.amount import GpuTime
+from quota.budgets import draw_from_pool
+from quota.desk import Desk, funds
 from quota.errors import (
     AlreadyRunning,
+    InsufficientBalance,
     LeaseConflict,
     NoSuchFlavor,
     NoSuchImage,
     NoSuchLease,
     Refusal,
 )
-from quota.lab import Flavor, Lab, Section
+from quota.lab import Lab
+from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
-from quota.ledger import Account
 from quota.placement import GpuUse
 from quota.store import reads, writes
 from quota.waiting import Place, Room, Waiter, place_of
@@ -38,40 +40,6 @@ class Asked:
     place: Place | None = None
     wait_reason: str = ""
     slot: GpuUse | None = None  # of a lease admitted just now: it has been read anyway
-
-
-@dataclass(slots=True, kw_only=True)
-class Desk:
-    """An account under lock with all that a decision about it needs."""
-
-    tx: Connection
-    lab: Lab
-    section: Section | None
-    account: Account
-    leases: list[Lease]
-    now: datetime
-
-    def save(self) -> None:
-        """Write the account."""
-        writes.save_account(self.tx, self.account)
-
-
-def open_desk(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime) -> Desk:
-    """Lock a scholar's account (made on first use) and bring it up to now."""
-    row = reads.account_row(tx, hub_id, name, lock=True)
-    if row is None:
-        writes.create_account(tx, hub_id, name)
-        row = reads.account_row(tx, hub_id, name, lock=True)
-    assert row is not None, "just made"
-    account = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
-    before = reads.open_leases(tx, account.id)
-    section = lab.section_of(name)
-    after = settle(account, before, lab=lab, section=section, now=now)
-    for old, new in zip(before, after, strict=True):
-        writes.update_lease(tx, old, new)
-    # At once: what the leases say is charged must be in the ledger however the use case goes on.
-    writes.save_account(tx, account)
-    return Desk(tx=tx, lab=lab, section=section, account=account, leases=after, now=now)
 
 
 def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) -> Asked:
@@ -114,26 +82,6 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
     writes.update_lease(desk.tx, lease, after)
     desk.save()
     return after
-
-
-def funds_of(desk: Desk) -> Funds:
-    """Sum up what the account can pay with."""
-    return funds(desk.account, desk.leases, lab=desk.lab, section=desk.section, now=desk.now)
-
-
-def funds(
-    account: Account, leases: list[Lease], *, lab: Lab, section: Section | None, now: datetime
-) -> Funds:
-    """Sum up what an account can pay with; use beyond a hold counts before it is posted."""
-    beyond = GpuTime.total(max(lease.unposted(now) - lease.hold, GpuTime.ZERO) for lease in leases)
-    return Funds(
-        available=account.available(now) - beyond,
-        on_roster=section is not None,
-        week=current_week(lab, section, now),
-        next_week=next_allowance(lab, section, now),
-        debt=account.debt,
-        open_gpu_sessions=sum(1 for lease in leases if lease.share_mgpu > 0),
-    )
 
 
 def room_of(lab: Lab, gpus: tuple[GpuUse, ...]) -> Room:
@@ -220,16 +168,18 @@ def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: 
     tx, lab, hub_id = desk.tx, desk.lab, desk.account.hub_id
     gpus = reads.gpu_uses(tx, hub_id) if flavor.is_gpu else ()
     place = _place(desk, lease, gpus)
-    mine = [one for one in desk.leases if one.id != lease.id]
-    decision = decide(
-        flavor,
-        funds(desk.account, mine, lab=lab, section=desk.section, now=desk.now),
-        gpus,
-        place,
-        present=present,
-        starting=reads.count_starting(tx, hub_id) if flavor.is_gpu else 0,
-        policy=lab.policy,
-    )
+    starting = reads.count_starting(tx, hub_id) if flavor.is_gpu else 0
+
+    def decided() -> Decision:
+        mine = [one for one in desk.leases if one.id != lease.id]
+        can_pay = funds(desk.account, mine, lab=lab, section=desk.section, now=desk.now)
+        return decide(flavor, can_pay, gpus, place, present=present, starting=starting,
+                      policy=lab.policy)  # fmt: skip
+
+    decision = decided()
+    least = least_needed(flavor, lab.policy)
+    if _is_short(decision) and draw_from_pool(desk, flavor.weight_mgpu, least=least):
+        decision = decided()
     match decision:
         case Refuse(refusal=refusal):
             over = ended(lease, reason="refused", at=desk.now)
@@ -241,6 +191,10 @@ def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: 
             return _wait(desk, lease, place, reason, offer, is_new=is_new)
         case Admit(slot=slot, hold=hold):
             return _admit(desk, lease, place, slot, hold, is_new=is_new)
+
+
+def _is_short(decision: Decision) -> bool:
+    return isinstance(decision, Refuse) and isinstance(decision.refusal, InsufficientBalance)
 
 
 def _place(desk: Desk, lease: Lease, gpus: tuple[GpuUse, ...]) -> Place:

@@ -5,30 +5,32 @@ Used by service, worker and command line.
 One transaction each, the account's lock first, no network inside.
 """
 
+import threading
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from quota import answers, requests
+from quota import answers, giving, requests
+from quota.amending import read_amendments
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.clock import Clock
-from quota.errors import BadAmount, GrantConflict, NoSuchAccount, NoSuchLease
+from quota.desk import open_desk
+from quota.errors import NoSuchAccount, NoSuchLease
+from quota.explanation import Explanation
 from quota.invariants import Violation, check_books
 from quota.lab import Lab
 from quota.leases import LeaseRequest
-from quota.ledger import Lot
 from quota.observed import Observed
 from quota.placement import GpuUse
+from quota.rulebook import Amendment, Rules, rules_of
 from quota.store import reads, writes
 from quota.store.engine import ping, reading, transaction
 from quota.store.patience import be_patient
 from quota.tick import TickInput, TickResult, tick
 from quota.views import AccountView, GrantView, LeaseView, LoadView, SpawnView
-
-# A grant without an end is good for this long when no week is running to end with.
-_GRANT_LASTS = timedelta(days=7)
 
 
 class Books:
@@ -40,9 +42,42 @@ class Books:
 
     def __init__(self, engine: Engine, lab: Lab, clock: Clock, *, hub_id: str = "main") -> None:
         self.engine = engine
-        self.lab = lab
         self.clock = clock
         self.hub_id = hub_id
+        self.lab_file = lab
+        self.rules = Rules(lab=lab)
+        self._amendments: list[Amendment] = []
+        self._reloading = threading.Lock()
+
+    # -- the rules in force --------------------------------------------------------------------
+
+    @property
+    def lab(self) -> Lab:
+        """The rules in force: lab.yaml and what was amended since."""
+        return self.rules.lab
+
+    @lab.setter
+    def lab(self, lab: Lab) -> None:
+        """Follow a new lab.yaml; amendments stay above it."""
+        with self._reloading:
+            self.lab_file = lab
+            self.rules = rules_of(lab, self._amendments)
+
+    def reload_rules(self) -> None:
+        """Take over amendments that another process wrote.
+
+        Raises:
+            BooksUnavailable: when the database does not answer.
+
+        """
+        # One at a time, so that what was read earlier never replaces what was read later.
+        with self._reloading:
+            with reading(self.engine) as tx:
+                found = read_amendments(tx, self.hub_id)
+            # Putting a large lab together takes a while; nearly always nothing has changed.
+            if found != self._amendments:
+                self._amendments = found
+                self.rules = rules_of(self.lab_file, found)
 
     # -- leases ----------------------------------------------------------------------------
 
@@ -58,7 +93,7 @@ class Books:
         """
         now = self.clock.now()
         with transaction(self.engine) as tx:
-            desk = requests.open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now)
+            desk = open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now)
             asked = requests.request(desk, lease_id, wanted, present=present)
             view = answers.lease_view(tx, self.lab, desk.account, asked, now=now)
         # Outside, so that what was brought up to date on the way stays written.
@@ -75,7 +110,7 @@ class Books:
         """
         now = self.clock.now()
         with transaction(self.engine) as tx:
-            desk = requests.open_desk(tx, self.lab, *self._holder(tx, lease_id), now=now)
+            desk = open_desk(tx, self.lab, *self._holder(tx, lease_id), now=now)
             lease = requests.stop(desk, lease_id, reason)
             asked = requests.Asked(lease=lease)
             return answers.lease_view(tx, self.lab, desk.account, asked, now=now)
@@ -121,6 +156,24 @@ class Books:
         with reading(self.engine) as tx:
             return answers.load_view(tx, self.lab, self.hub_id, now=now)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether the rules name a person, or the books have an account of theirs."""
+        if self.lab.knows(name):
+            return True
+        with reading(self.engine) as tx:
+            return reads.account_row(tx, self.hub_id, name) is not None
+
+    def explanation(self, name: str) -> Explanation:
+        """Tell why a person has this many hours: lines that sum to the balance.
+
+        Raises:
+            NoSuchAccount: neither the lab nor the books know the person.
+
+        """
+        now = self.clock.now()
+        with reading(self.engine) as tx:
+            return answers.explanation_view(tx, self.lab, self.hub_id, name, now=now)
+
     # -- giving ------------------------------------------------------------------------------
 
     def grant(
@@ -134,31 +187,13 @@ class Books:
             BadAmount: nothing, less than nothing, or an end that is not after now.
 
         """
-        now = self.clock.now()
-        if self.lab.section_of(name) is None and not self._is_known(name):
+        if not self.knows(name):
             raise NoSuchAccount(f"The lab knows nobody called {name!r}.")
-        if amount <= GpuTime.ZERO:
-            raise BadAmount("A grant has to be more than 0 GPU-hours.")
-        if not reason.strip():
-            raise BadAmount("A grant needs a reason; the scholar will see it.")
+        giving.check_grant(amount, reason)
         with transaction(self.engine) as tx:
-            desk = requests.open_desk(tx, self.lab, self.hub_id, name, now=now)
-            earlier = reads.lot_by_id(tx, grant_id)
-            if earlier is not None:
-                same = (earlier["account_id"], earlier["amount"], earlier["reason"]) == (
-                    desk.account.id, amount, reason)  # fmt: skip
-                if not same or (until is not None and until != earlier["ends_at"]):
-                    raise GrantConflict("This grant id was used before for another grant.")
-                return answers.grant_view(earlier, self.hub_id, name)
-            ends_at = until or self._grant_end(desk, now)
-            if ends_at <= now:
-                raise BadAmount("The end of a grant has to be in the future.")
-            lot = Lot(id=grant_id, source="grant", amount=amount, remaining=GpuTime.ZERO,
-                      starts_at=now, ends_at=ends_at, author=author, reason=reason)  # fmt: skip
-            desk.account.give(lot, at=now)
-            desk.save()
-            row = reads.lot_by_id(tx, grant_id)
-            assert row is not None, "just written"
+            desk = open_desk(tx, self.lab, self.hub_id, name, now=self.clock.now())
+            row = giving.give(desk, grant_id, amount, by=By(actor=author), reason=reason,
+                              until=until)  # fmt: skip
             return answers.grant_view(row, self.hub_id, name)
 
     # -- the worker ---------------------------------------------------------------------------
@@ -170,6 +205,7 @@ class Books:
 
     def tick(self, observed: Iterable[Observed], *, seen_at: datetime) -> TickResult:
         """Bring the books up to an observation of the runtime, begun at `seen_at`."""
+        self.reload_rules()
         given = TickInput(observed=tuple(observed), seen_at=seen_at, now=self.clock.now())
         return tick(self.engine, self.lab, self.hub_id, given)
 
@@ -180,7 +216,7 @@ class Books:
 
     def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
         """Check the laws of the books, also against a checkpoint from the log; [] is right."""
-        with reading(self.engine) as tx:
+        with reading(self.engine, as_of_now=True) as tx:
             be_patient(tx)
             return check_books(tx, anchor=anchor)
 
@@ -201,11 +237,3 @@ class Books:
             raise NoSuchLease("There is no such lease.")
         row = reads.account_rows(tx, [lease.account_id])[0]
         return row["hub_id"], row["name"]
-
-    def _is_known(self, name: str) -> bool:
-        with reading(self.engine) as tx:
-            return reads.account_row(tx, self.hub_id, name) is not None
-
-    def _grant_end(self, desk: requests.Desk, now: datetime) -> datetime:
-        week = requests.funds_of(desk).week
-        return week.ends_at if week is not None else now + _GRANT_LASTS

@@ -7,7 +7,7 @@ from uuid import UUID
 from quota.amount import GpuTime
 from quota.calendar import Week
 from quota.errors import Refusal
-from quota.lab import Flavor, Image
+from quota.lab_gpus import Flavor, Image
 from quota.leases import Lease
 from quota.ledger import Lot
 from quota.placement import GpuUse
@@ -121,6 +121,7 @@ class GrantView:
     ends_at: datetime
     author: str
     reason: str
+    source: str = "grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

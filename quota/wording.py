@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from quota.amount import GpuTime
-from quota.lab import Section
+from quota.lab_people import Section
 from quota.leases import Lease
 
 WAIT_TEXTS: dict[str, str] = {
@@ -21,6 +21,22 @@ def warning_text(left_ms: int) -> str:
     return (
         f"{left} of GPU time left. Save your work: files are kept, but what is only in memory is "
         "lost when the session stops. You can go on with a CPU server afterwards."
+    )
+
+
+def closing_text(left_ms: int, title: str) -> str:
+    """Say that the GPUs will be closed, why, and what to do."""
+    return (
+        f"The GPUs close in {_span(left_ms)}: {title}. Save your work: files are kept, but what "
+        "is only in memory is lost when the session stops. You can go on with a CPU server."
+    )
+
+
+def closed_text(lease: Lease, title: str) -> str:
+    """Say that a session was stopped because the GPUs are closed."""
+    return (
+        f"Your session on {lease.flavor} was stopped because the GPUs are closed: {title}. Your "
+        "files are kept. You can go on at once on a CPU."
     )
 
 

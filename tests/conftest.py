@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
+from quota.chain import GENESIS
 from quota.store.engine import open_engine, transaction
 from quota.store.migrate import upgrade
-from quota.store.tables import metadata
+from quota.store.tables import audit_head, metadata
 from tests.postgres import throwaway_postgres
 
 
@@ -40,9 +41,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 def _empty(engine: Engine) -> None:
-    """Empty all tables; the ledger's own guard has to be lifted for that."""
+    """Empty all tables; the guards of the ledger and of the trail have to be lifted for that."""
+    guards = (("entries", "entries_only_grow"), ("audit", "audit_only_grows"))
     with transaction(engine) as tx:
-        tx.execute(text("ALTER TABLE entries DISABLE TRIGGER entries_only_grow"))
+        for table, trigger in guards:
+            tx.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"))
         names = ", ".join(metadata.tables)
         tx.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
-        tx.execute(text("ALTER TABLE entries ENABLE TRIGGER entries_only_grow"))
+        tx.execute(insert(audit_head).values(id=1, seq=0, head=GENESIS))
+        for table, trigger in guards:
+            tx.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))

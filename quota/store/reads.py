@@ -1,6 +1,6 @@
 """Reading the books. Whoever is going to write takes the account's lock with the first read."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ _GPU_FIELDS = tuple(GpuUse.__slots__)
 # each of these is in the path of every admission.
 _ACCOUNT = select(accounts).where(
     accounts.c.hub_id == bindparam("hub"),
-    accounts.c.kind == "scholar",
+    accounts.c.kind == bindparam("kind"),
     accounts.c.name == bindparam("who"),
 )
 _ACCOUNT_LOCKED = _ACCOUNT.with_for_update()
@@ -58,11 +58,11 @@ _STARTING = (
 
 
 def account_row(
-    tx: Connection, hub_id: str, name: str, *, lock: bool = False
+    tx: Connection, hub_id: str, name: str, *, kind: str = "scholar", lock: bool = False
 ) -> RowMapping | None:
-    """Find a scholar's account row; with `lock` nobody else can change it until the commit."""
+    """Find an account's row; with `lock` nobody else can change it until the commit."""
     query = _ACCOUNT_LOCKED if lock else _ACCOUNT
-    return tx.execute(query, {"hub": hub_id, "who": name}).mappings().one_or_none()
+    return tx.execute(query, {"hub": hub_id, "kind": kind, "who": name}).mappings().one_or_none()
 
 
 def account_rows(tx: Connection, ids: Iterable[int], *, lock: bool = False) -> list[RowMapping]:
@@ -94,6 +94,13 @@ def open_lots(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lot]
     for row in tx.execute(_OPEN_LOTS, {"ids": list(found)}).mappings():
         found[row["account_id"]].append(_lot(row))
     return found
+
+
+def existing_lots(tx: Connection, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return which of these lots have been given, open or closed."""
+    if not ids:
+        return frozenset()
+    return frozenset(tx.execute(select(lots.c.id).where(lots.c.id.in_(list(ids)))).scalars())
 
 
 def lots_since(tx: Connection, account_id: int, since: datetime) -> list[Lot]:

@@ -30,7 +30,10 @@ def rebuild_figures(tx: Connection) -> None:
                 debt -= row["posted"]
                 continue
             remaining[row["lot_id"]] += row["posted"]
-            if row["kind"] in ("give", "adjust"):
+            # What came from another account makes a lot larger; what went there does not
+            # make the other's smaller: it was given, and is used.
+            is_given = row["kind"] == "draw" and row["posted"] > ZERO
+            if is_given or row["kind"] in ("give", "adjust"):
                 amounts[row["lot_id"]] += row["posted"]
         figures = {"posted": posted, "held": held, "debt": debt, "seq": seq, "head": head}
         tx.execute(update(accounts).where(accounts.c.id == account_id).values(figures))

@@ -100,6 +100,14 @@ entries = Table(
     Column("hash", LargeBinary(32), nullable=False),
     UniqueConstraint("transfer_id", "part"),
     Index("ix_entries_lease_id", "lease_id"),
+    # Usage of a week is asked for by many accounts at once; a sum over the ledger would be slow.
+    Index(
+        "ix_entries_charges",
+        "account_id",
+        "from_at",
+        sqlite_where=text("kind = 'charge'"),
+        postgresql_where=text("kind = 'charge'"),
+    ),
 )
 
 leases = Table(
@@ -202,4 +210,87 @@ checkpoint_heads = Table(
     Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("head", LargeBinary(32), nullable=False),
+)
+# What was done by whom: the second chain. It only grows, like the ledger.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("hub_id", String(64), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("request_id", String(64), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Index("ix_audit_subject", "subject", "seq"),
+)
+
+# One row: whoever adds to the trail locks it, so that the chain has no forks and no gaps.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("head", LargeBinary(32), nullable=False),
+)
+
+hour_requests = Table(
+    "hour_requests",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("hours", Amount, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("stale_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    Column("decided_by", String(255)),
+    Column("granted", Amount),
+    Column("answer", Text, nullable=False),
+    Index("ix_hour_requests_account_id", "account_id", "asked_at"),
+    Index(
+        "ix_hour_requests_open",
+        "asked_at",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+
+# Rules that were changed while the lab runs; each stands above what lab.yaml says.
+amendments = Table(
+    "amendments",
+    metadata,
+    Column("hub_id", String(64), primary_key=True),
+    Column("part", String(32), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("body", Text),
+    Column("version", BigInteger, nullable=False),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("lease_id", Uuid, ForeignKey("leases.id"), nullable=False),
+    Column("ta", String(255), nullable=False),
+    Column("mode", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("end_reason", String(32)),
+    Index("ix_attachments_account_id", "account_id", "started_at"),
+    Index(
+        "uq_attachments_open",
+        "account_id",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )

@@ -39,7 +39,7 @@ _UPDATE_ACCOUNT = (
 _UPDATE_LOT = (
     update(lots)
     .where(lots.c.id == bindparam("lot_key"))
-    .values({name: bindparam(name) for name in ("amount", "remaining", "closed_at")})
+    .values({name: bindparam(name) for name in ("amount", "remaining", "ends_at", "closed_at")})
 )
 _UPDATE_LEASE = (
     update(leases)
@@ -74,10 +74,10 @@ _SEEN = (
 )
 
 
-def create_account(tx: Connection, hub_id: str, name: str) -> None:
-    """Make a scholar's account if it is not there; two makers at once make one."""
+def create_account(tx: Connection, hub_id: str, name: str, *, kind: str = "scholar") -> None:
+    """Make an account if it is not there; two makers at once make one."""
     values = {
-        "hub_id": hub_id, "kind": "scholar", "name": name, "posted": ZERO, "held": ZERO,
+        "hub_id": hub_id, "kind": kind, "name": name, "posted": ZERO, "held": ZERO,
         "debt": ZERO, "seq": 0, "head": GENESIS,
     }  # fmt: skip
     tx.execute(_NEW_ACCOUNT[tx.dialect.name], values)
@@ -94,7 +94,7 @@ def save_account(tx: Connection, account: Account) -> None:
     if changed:
         tx.execute(_UPDATE_LOT, [
             {"lot_key": lot.id, "amount": lot.amount, "remaining": lot.remaining,
-             "closed_at": lot.closed_at} for lot in changed
+             "ends_at": lot.ends_at, "closed_at": lot.closed_at} for lot in changed
         ])  # fmt: skip
     if account.new_entries:
         tx.execute(_NEW_ENTRY, [_entry_row(account, one) for one in account.new_entries])

@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from api.app import PROXY_PREFIX
+from api.app import PROXY_PREFIX, ROUTERS
 from api.cli import app as command_line
 from api.metrics import Metrics
 from api.problems import OWN_CODES, STATUS
-from api.routes import accounts, grants, health, leases
+from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from hub.settings import HubSettings
@@ -73,7 +73,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
 
 def route_rows() -> list[tuple[str, ...]]:
     app = FastAPI()
-    for router in (leases.router, accounts.router, grants.router, health.router):
+    for router in (*ROUTERS, health.router):
         app.include_router(router)
     return [
         (f"`{method.upper()} {path}`", route["description"].splitlines()[0])
@@ -83,11 +83,15 @@ def route_rows() -> list[tuple[str, ...]]:
 
 
 def command_rows() -> list[tuple[str, ...]]:
-    group: Any = typer.main.get_command(command_line)
-    return [
-        (f"`gpulab {name}`", (command.help or "").splitlines()[0])
-        for name, command in group.commands.items()
-    ]
+    return list(_commands(typer.main.get_command(command_line), "gpulab"))
+
+
+def _commands(group: Any, before: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before} {name}")
+        else:
+            yield f"`{before} {name}`", (command.help or "").splitlines()[0]
 
 
 def tables() -> dict[str, str]:

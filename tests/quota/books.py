@@ -13,8 +13,11 @@ from quota.lab import Lab
 from quota.lab_file import parse_lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
+from quota.office import Office
 from quota.placement import GpuUse
 from quota.service import Books
+from quota.store import reads
+from quota.store.engine import reading
 from quota.tick import TickResult
 from quota.views import LeaseView
 
@@ -39,6 +42,26 @@ gpus:
 """
 
 
+# Its second week begins on the Monday after NOON; between the third and the fourth is a break.
+PROGRAM = """
+program:
+  starts_on: 2026-11-23
+  ends_on: 2027-01-10
+  weeks:
+    - {topic: Basics, part: One}
+    - {topic: Depth, part: One}
+    - {topic: Scale, part: Two, hours: 20}
+    - {topic: Project, part: Two, optional: true, starts_on: 2027-01-04}
+"""
+
+
+def lab_with(more: str = "", *, section: str = "", **policy: object) -> Lab:
+    """Read the small lab with more parts, and more keys of the section `utc`."""
+    assert LAB_YAML.count("tas: [tomas]}") == 1
+    keys = f"tas: [tomas], {section}}}" if section else "tas: [tomas]}"
+    return make_lab(LAB_YAML.replace("tas: [tomas]}", keys) + more, **policy)
+
+
 def make_lab(text: str = LAB_YAML, **policy: object) -> Lab:
     """Read a small lab, with policy numbers changed."""
     lab = parse_lab(text, "lab.yaml")
@@ -59,14 +82,17 @@ class Desk:
     lab: Lab = field(default_factory=make_lab)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
     containers: dict[str, Observed] = field(default_factory=dict)
+    hub_id: str = "main"
 
     def __post_init__(self) -> None:
-        self.books = Books(self.engine, self.lab, self.clock)
-        self.books.set_inventory([gpu("GPU-0"), gpu("GPU-1")])
+        self.books = Books(self.engine, self.lab, self.clock, hub_id=self.hub_id)
+        self.office = Office(self.books)
+        prefix = "GPU" if self.hub_id == "main" else self.hub_id
+        self.books.set_inventory([gpu(f"{prefix}-0"), gpu(f"{prefix}-1")])
 
     def ask(self, who: str = "ada", flavor: str = "whole", *, lease_id: UUID | None = None,
             server: str = "", present: bool = True) -> LeaseView:  # fmt: skip
-        wanted = LeaseRequest(hub_id="main", account=who, server_name=server, flavor=flavor,
+        wanted = LeaseRequest(hub_id=self.hub_id, account=who, server_name=server, flavor=flavor,
                               image="base")  # fmt: skip
         return self.books.request_lease(lease_id or uuid4(), wanted, present=present)
 
@@ -74,7 +100,7 @@ class Desk:
         """Let the container of a held lease start now."""
         ref = f"c-{view.lease.id}"
         self.containers[ref] = Observed(
-            ref=ref, lease_id=view.lease.id, hub_id="main", account=view.account,
+            ref=ref, lease_id=view.lease.id, hub_id=self.hub_id, account=view.account,
             server_name=view.lease.server_name, flavor=view.lease.flavor,
             started_at=self.clock.now(), finished_at=None, exit_code=None,
         )  # fmt: skip
@@ -111,6 +137,40 @@ class Desk:
                     self.finish(order.ref)
         return results
 
+    def follow(self, lab: Lab) -> None:
+        """Let lab.yaml say something else from now on."""
+        self.books.lab = lab
+
+    def use(self, who: str = "ada", flavor: str = "whole", **by: float) -> UUID:
+        """Run a session for so long, from start to end, with a tick every five minutes."""
+        lease_id, ref = self.run(who, flavor)
+        self.go(every_s=300, **by)
+        if ref in self.containers:
+            self.finish(ref)
+            self.tick()
+        return lease_id
+
+    def at(self, text: str) -> None:
+        """Set the clock to an instant of UTC."""
+        self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+    def budget(self, kind: str, name: str) -> GpuTime:
+        """Tell what a pool, help budget or TA has, as the ledger says it."""
+        with reading(self.engine) as tx:
+            row = reads.account_row(tx, self.hub_id, name, kind=kind)
+        assert row is not None, "made at its first use"
+        posted: GpuTime = row["posted"]
+        return posted
+
+    def sources(self, who: str = "ada") -> dict[str, str]:
+        """Tell what is left of each kind of lot that can be used now."""
+        now = self.clock.now()
+        found: dict[str, GpuTime] = {}
+        for lot in self.books.account(who).lots:
+            if lot.is_usable(now):
+                found[lot.source] = found.get(lot.source, GpuTime.ZERO) + lot.remaining
+        return {source: left.text() for source, left in found.items()}
+
     def check(self) -> None:
         found = self.books.check()
         assert not found, describe(found)
@@ -120,4 +180,4 @@ class Desk:
 
 
 def hours(text: str) -> GpuTime:
-    return GpuTime.hours(text)
+    return GpuTime.parse(text)

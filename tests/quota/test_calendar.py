@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from quota.amount import GpuTime
 from quota.calendar import (
     Week,
-    allowance_of,
     days_later,
     midnight,
     week_after,
     week_at,
     week_from,
 )
-from quota.lab import Lab, Program, ProgramWeek, Section
+from quota.entitlement import entitlement
+from quota.lab import Lab
+from quota.lab_people import Section
+from quota.lab_program import Program, ProgramWeek
 
 HOUR = timedelta(hours=1)
 MS = timedelta(milliseconds=1)
@@ -198,15 +200,15 @@ def test_a_week_gives_its_own_hours_or_the_sections() -> None:
     )
     assert lab.program is not None
     given_hours = [
-        allowance_of(lab, section, week).hours_text()
+        entitlement(lab, section, "ada", week).hours.hours_text()
         for week in all_weeks(lab.program, section.zone)
     ]
     assert given_hours == ["10.00", "20.00", "0.00"]
     plain = week_at(None, section.zone, at("2026-06-10"))
     assert plain is not None
-    assert allowance_of(lab, section, plain) == GpuTime.hours(10)
+    assert entitlement(lab, section, "ada", plain).hours == GpuTime.hours(10)
     without = lab.model_copy(update={"program": None})
-    assert allowance_of(without, section, plain) == GpuTime.hours(10)
+    assert entitlement(without, section, "ada", plain).hours == GpuTime.hours(10)
 
 
 def zone_of(rule: str) -> ZoneInfo:

@@ -1,0 +1,48 @@
+"""Attachments: a TA at a scholar's session, with a reason and an end, shown to the scholar."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+
+from api.access import AccessDep
+from api.bridge_office import attachment_out
+from api.deps import OfficeDep, check_hub
+from api.schemas import Name
+from api.schemas_office import AttachIn, AttachmentOut, AttachmentPage
+
+router = APIRouter(prefix="/v1", tags=["attachments"])
+
+
+@router.put("/attachments/{attachment_id}")
+def put_attachment(
+    attachment_id: UUID, body: AttachIn, access: AccessDep, office: OfficeDep
+) -> AttachmentOut:
+    """Attach to a scholar's running session as a TA; the section's help budget pays meanwhile."""
+    access.require_person()
+    check_hub(office.books, body.hub_id)
+    access.require_attaching(body.account)
+    made = office.attach(
+        attachment_id, body.account, server_name=body.server_name, mode=body.mode,
+        minutes=body.minutes, by=access.by, reason=body.reason,
+    )  # fmt: skip
+    return attachment_out(body.account, made)
+
+
+@router.put("/attachments/{attachment_id}/end")
+def put_end(attachment_id: UUID, access: AccessDep, office: OfficeDep) -> AttachmentOut:
+    """End an attachment: the TA's own, or as the scholar, or as an organizer."""
+    access.require_person()
+    account, attachment = office.attached_to(attachment_id)
+    why = access.ending_of(account, attachment)
+    return attachment_out(account, office.detach(attachment_id, why, by=access.by))
+
+
+@router.get("/accounts/{account}/attachments")
+def list_attachments(
+    account: Annotated[Name, Path()], access: AccessDep, office: OfficeDep
+) -> AttachmentPage:
+    """See who was attached to somebody's sessions, the newest first."""
+    access.require_sight(account)
+    found = office.attachments_of(account)
+    return AttachmentPage(attachments=[attachment_out(account, one) for one in found])

@@ -1,0 +1,81 @@
+"""Attaching a TA to a scholar's session and ending that, under the scholar's lock."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from quota.attachments import Attachment, AttachMode, DetachReason
+from quota.budgets import end_help, pay_help
+from quota.desk import Desk
+from quota.errors import IdConflict, NotAttachable
+from quota.leases import Lease
+from quota.store import office
+
+
+def attach(
+    desk: Desk, attachment_id: UUID, ta: str, *, server_name: str, mode: AttachMode, minutes: int,
+    reason: str,
+) -> Attachment:  # fmt: skip
+    """Attach a TA to a running session; repeating it changes nothing.
+
+    Raises:
+        NotAttachable: no such session runs, it is another section's, or somebody is attached.
+        IdConflict: the id was used for another attachment.
+
+    """
+    earlier = office.attachment_by_id(desk.tx, attachment_id)
+    if earlier is not None:
+        if (earlier.account_id, earlier.ta, earlier.mode, earlier.reason) != (
+            desk.account.id, ta, mode, reason):  # fmt: skip
+            raise IdConflict("This id was used before for another attachment.")
+        return earlier
+    lease = _session(desk, server_name)
+    if desk.section is None or ta not in desk.section.tas:
+        raise NotAttachable("Only a TA of the scholar's section can attach.")
+    if office.open_attachment(desk.tx, desk.account.id) is not None:
+        raise NotAttachable("Somebody is attached to this scholar's session already.")
+    minutes = min(minutes, desk.lab.policy.attach_most_min)
+    attachment = Attachment(
+        id=attachment_id, account_id=desk.account.id, lease_id=lease.id, ta=ta, mode=mode,
+        reason=reason, started_at=desk.now, until=desk.now + timedelta(minutes=minutes),
+    )  # fmt: skip
+    office.insert_attachment(desk.tx, attachment)
+    pay_help(desk, attachment)
+    desk.save()
+    return attachment
+
+
+def detach(desk: Desk, attachment: Attachment, why: DetachReason) -> Attachment:
+    """End an attachment; what the help budget set aside and was not used goes back soon."""
+    if not attachment.is_open:
+        return attachment
+    end_help(desk, attachment)
+    ended_at = min(desk.now, attachment.until)
+    ended = replace(attachment, ended_at=ended_at, end_reason=why)
+    office.end_attachment(desk.tx, ended)
+    desk.save()
+    return ended
+
+
+def keep_helping(desk: Desk, attachment_id: UUID) -> None:
+    """Pay on for an attachment, or end it when its time is over or its session is gone.
+
+    The worker calls it at every tick before and after it looks at the session.
+    """
+    attachment = office.attachment_by_id(desk.tx, attachment_id)
+    if attachment is None or not attachment.is_open:
+        return
+    is_gone = all(lease.id != attachment.lease_id for lease in desk.leases)
+    if is_gone:
+        detach(desk, attachment, "session_ended")
+    elif desk.now >= attachment.until:
+        detach(desk, attachment, "time_over")
+    else:
+        pay_help(desk, attachment)
+
+
+def _session(desk: Desk, server_name: str) -> Lease:
+    for lease in desk.leases:
+        if lease.server_name == server_name and lease.state == "active":
+            return lease
+    raise NotAttachable("This scholar has no running session of this name.")

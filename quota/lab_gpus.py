@@ -1,0 +1,99 @@
+"""What a lab has to offer: flavors, images and GPUs, as `lab.yaml` says them."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from quota.lab_fields import (
+    DockerReference,
+    Fault,
+    LabModel,
+    Mib,
+    Real,
+    ShortName,
+    Text,
+    Whole,
+    complaint,
+)
+from quota.placement import FULL_MGPU
+
+
+class Flavor(LabModel):
+    """A kind of GPU share to ask for: what it costs and what it occupies."""
+
+    name: ShortName
+    title: Text = Field(default="", description="Its name as people read it.")
+    description: Text = Field(default="", description="One sentence for the spawn page.")
+    weight_mgpu: Whole = Field(
+        ge=0, le=100_000, description="What it costs, in thousandths of a GPU-hour per hour."
+    )
+    share_mgpu: Whole = Field(
+        default=0,
+        ge=0,
+        le=FULL_MGPU,
+        description="Thousandths of one GPU that it occupies; 0: CPU.",
+    )
+    memory_mib: Mib = Field(default=0, ge=0, description="GPU memory that it occupies, in MiB.")
+    cpus: Real = Field(default=1.0, gt=0, le=1024, description="CPU cores of a session.")
+    ram_mib: Mib = Field(default=2048, ge=128, description="Memory of a session, in MiB.")
+
+    @property
+    def is_gpu(self) -> bool:
+        """Tell whether it occupies a GPU."""
+        return self.share_mgpu > 0
+
+    @model_validator(mode="after")
+    def _costs_what_it_takes(self) -> Self:
+        if self.is_gpu and self.weight_mgpu == 0:
+            raise complaint(
+                Fault(("weight_mgpu",), "a GPU flavor must cost something", "write 1 or more")
+            )
+        if not self.is_gpu and self.weight_mgpu > 0:
+            wrong = f"{self.weight_mgpu} for a CPU flavor; CPU sessions cost no GPU time"
+            raise complaint(Fault(("weight_mgpu",), wrong, "write 0, or give it a share_mgpu"))
+        if not self.is_gpu and self.memory_mib > 0:
+            wrong = f"{self.memory_mib} MiB of GPU memory for a flavor without a GPU"
+            raise complaint(Fault(("memory_mib",), wrong, "write 0, or give it a share_mgpu"))
+        return self
+
+
+class Image(LabModel):
+    """What software a session starts with."""
+
+    name: ShortName
+    title: Text = Field(default="", description="Its name as people read it.")
+    description: Text = Field(default="", description="One sentence for the spawn page.")
+    docker: DockerReference = Field(description="Docker image reference.")
+
+
+class DeclaredGpu(LabModel):
+    """GPUs that the lab pretends to have, to run and be shown without one."""
+
+    name: Text = Field(min_length=1, description="What they are called.")
+    memory_mib: Mib = Field(ge=1, description="Memory of each, in MiB.")
+    count: Whole = Field(default=1, ge=1, le=1024, description="How many of them there are.")
+
+
+class GpuPolicy(LabModel):
+    """Which GPUs the lab has and how sessions share them."""
+
+    mode: Literal["auto", "nvml", "declared"] = Field(
+        default="auto", description="auto: real GPUs if there are any, else the declared ones."
+    )
+    declared: tuple[DeclaredGpu, ...] = Field(default=(), description="Virtual GPUs.")
+    max_sharers: Whole = Field(default=4, ge=1, le=64, description="Most sessions on one GPU.")
+    placement: Literal["pack", "spread"] = Field(
+        default="pack", description="pack: fullest GPU that fits; spread: emptiest."
+    )
+
+    @property
+    def memories_mib(self) -> tuple[int, ...]:
+        """The memory of every declared GPU."""
+        return tuple(gpu.memory_mib for gpu in self.declared for _ in range(gpu.count))
+
+    @model_validator(mode="after")
+    def _has_what_it_declares(self) -> Self:
+        if self.mode == "declared" and not self.declared:
+            right = "add at least one under 'declared', or write mode: auto"
+            raise complaint(Fault(("mode",), "no GPUs are declared", right))
+        return self

@@ -1,0 +1,86 @@
+"""Lists for pages and reports: who there is, what was given, asked and used, a page at a time.
+
+Each page is a transaction of its own, so that a slow reader never keeps a writer waiting. Lists
+go on after the last entry that was seen, so nothing is missed or doubled when others write.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from quota import answers
+from quota.amount import GpuTime
+from quota.hour_requests import HourRequest
+from quota.lab import Lab
+from quota.service import Books
+from quota.store import lists
+from quota.store.engine import reading
+from quota.store.usage import ChargeLine, usage_lines, usage_sums
+from quota.views import AccountView, GrantView
+
+# Few enough that a page of a whole program's charges fits in memory many times over.
+_ACCOUNTS_AT_ONCE = 50
+
+
+def scholars_of(lab: Lab, section: str) -> list[str]:
+    """Name the scholars whom a section lists, in order."""
+    return sorted(lab.sections[section].scholars)
+
+
+def account_names(books: Books, *, sections: Sequence[str] | None = None) -> list[str]:
+    """Name everybody whom the rules list or the books know, of some sections or of all."""
+    lab = books.lab
+    with reading(books.engine) as tx:
+        names = {*lab.roster, *lists.account_names(tx, books.hub_id)}
+    if sections is None:
+        return sorted(names)
+    return sorted(
+        name
+        for name in names
+        if (section := lab.section_of(name)) is not None and section.name in sections
+    )
+
+
+def account_views(books: Books, names: Sequence[str]) -> list[AccountView]:
+    """Tell the balances of some people as they are at one moment."""
+    now = books.clock.now()
+    with reading(books.engine) as tx:
+        return [answers.account_view(tx, books.lab, books.hub_id, name, now=now) for name in names]
+
+
+def grants(
+    books: Books, *, name: str | None, after: tuple[datetime, UUID] | None, most: int
+) -> list[GrantView]:
+    """List what people gave, to one account or to all, the oldest first."""
+    with reading(books.engine) as tx:
+        found = lists.grant_rows(tx, books.hub_id, account=name, after=after, most=most)
+        return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
+
+
+def hour_requests(
+    books: Books, *, name: str | None, after: tuple[datetime, UUID] | None, most: int
+) -> list[tuple[str, HourRequest]]:
+    """List requests as they are now, of one account or of all, the oldest first."""
+    now = books.clock.now()
+    with reading(books.engine) as tx:
+        found = lists.hour_requests(tx, books.hub_id, account=name, after=after, most=most)
+    return [(who, one.as_of(now)) for who, one in found]
+
+
+def charges(
+    books: Books, names: Sequence[str], since: datetime, until: datetime
+) -> Iterator[ChargeLine]:
+    """Read all posted charges that touch [since, until), by account, then by time."""
+    for start in range(0, len(names), _ACCOUNTS_AT_ONCE):
+        some = names[start : start + _ACCOUNTS_AT_ONCE]
+        with reading(books.engine) as tx:
+            found = list(usage_lines(tx, books.hub_id, since, until, names=some))
+        yield from found
+
+
+def used(
+    books: Books, names: Sequence[str], since: datetime, until: datetime
+) -> dict[str, GpuTime]:
+    """Sum what was charged for each account in [since, until)."""
+    with reading(books.engine) as tx:
+        return usage_sums(tx, books.hub_id, since, until, names)

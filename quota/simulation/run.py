@@ -1,0 +1,343 @@
+"""Running a class through the real books, from one thing that happens to the next.
+
+There is no step where nothing can change. A tick that is left out changes no book: what a session
+costs is metered from the runtime's own start to its own end, and split where lots end, whenever
+that is seen; when hours run out, the last tick has told. So ticks are due where a session starts
+or ends, where hours run out, at time-outs, and where the rules change by themselves (edges of
+weeks, boosts and blackouts). A test compares the books with those of a worker that ticks every
+15 s.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from quota.clock import ManualClock, ms_between
+from quota.errors import Refusal
+from quota.lab import Lab
+from quota.leases import LeaseRequest
+from quota.simulation.events import Event, EventKind, Queue, Stay
+from quota.simulation.keeper import Answer, Keeper
+from quota.simulation.record import Record, RunOut, Wait, WaitEnd
+from quota.simulation.visits import Span, Visit, edges
+from quota.simulation.world import HUB_ID, Ran, World
+from quota.tick import TickResult
+
+_MS = timedelta(milliseconds=1)
+# The hub asks again every two seconds; a lost answer is asked for again after as long.
+_ASK_AGAIN = timedelta(seconds=2)
+# How long a session takes to go when it has to: within the grace, and never at once.
+_GOES_IN = timedelta(seconds=5)
+_SHORT_OF_HOURS = ("insufficient_balance",)
+
+
+class Simulation:
+    """One class, one lab, one set of books; `run` takes it from the first week to the last."""
+
+    def __init__(
+        self, keeper: Keeper, clock: ManualClock, visits: Iterable[Visit], *, span: Span,
+        seed: int = 0, silent_s: int | None = None,
+    ) -> None:  # fmt: skip
+        self.keeper = keeper
+        self.clock = clock
+        self.span = span
+        self.world = World()
+        self.record = Record()
+        self.rng = Random(seed)  # noqa: S311
+        self.queue = Queue()
+        self.here: dict[str, Stay] = {}
+        self.line: list[Stay] = []
+        self.dying: set[str] = set()
+        self.due_ticks: set[tuple[datetime, frozenset[str] | None]] = set()
+        # How long one counts as waiting who has closed the page.
+        self.silent = timedelta(seconds=silent_s or keeper.lab.policy.waiter_timeout_s)
+        for visit in visits:
+            if span.starts_at <= visit.at < span.ends_at:
+                self.queue.push(visit.at, Event(kind="arrive", visit=visit))
+        for at in edges(keeper.lab, span):
+            self.queue.push(at, Event(kind="edge"))
+
+    @property
+    def now(self) -> datetime:
+        """The simulated instant."""
+        return self.clock.now()
+
+    @property
+    def lab(self) -> Lab:
+        """The rules in force."""
+        return self.keeper.lab
+
+    def run(self, after_step: Callable[[Event], None] | None = None) -> Record:
+        """Let everything happen, until all sessions are over."""
+        while self.queue:
+            at, event = self.queue.pop()
+            if at >= self.span.ends_at and event.kind in ("arrive", "edge", "organize"):
+                continue
+            self.clock.set(at)
+            self.step(event)
+            self.record.steps += 1
+            if after_step is not None:
+                after_step(event)
+        return self.record
+
+    def step(self, event: Event) -> None:
+        """Let one thing happen."""
+        match event.kind:
+            case "arrive":
+                assert event.visit is not None
+                self._arrive(event.visit)
+            case "tick":
+                self.due_ticks.discard((self.now, event.names))
+                self.tick(event.names)
+            case "edge":
+                self.tick(None)
+                for stay in [stay for stay in self.line if not stay.has_given_up]:
+                    self._ask(stay)
+            case "organize":
+                self.organize()
+            case _:
+                if event.stay is not None and event.stay.state != "over":
+                    self._go_on(event.kind, event.stay)
+
+    def organize(self) -> None:
+        """Do something that organizers do; nothing here."""
+
+    def push(self, kind: EventKind, at: datetime, stay: Stay | None = None) -> None:
+        """Plan what happens to a stay, or to the whole lab."""
+        self.queue.push(at, Event(kind=kind, stay=stay))
+
+    # -- a scholar -------------------------------------------------------------------------
+
+    def _arrive(self, visit: Visit) -> None:
+        if visit.scholar in self.here:
+            return
+        lease_id = UUID(int=self.rng.getrandbits(128), version=4)
+        stay = Stay(visit=visit, lease_id=lease_id, came_at=self.now)
+        self.here[visit.scholar] = stay
+        self.push("give_up", self.now + visit.patience_ms * _MS, stay)
+        self._ask(stay)
+
+    def _go_on(self, kind: EventKind, stay: Stay) -> None:
+        match kind:
+            case "ask":
+                self._ask_while_waiting(stay)
+            case "give_up":
+                self._give_up(stay)
+            case "left":
+                self._left(stay)
+            case "start":
+                self._start(stay)
+            case "leave":
+                self._leave(stay)
+            case "finish":
+                self.world.finish(stay.ref, self.now)
+                self.tick(frozenset([stay.visit.scholar]))
+            case _:
+                raise AssertionError(kind)
+
+    def _ask(self, stay: Stay) -> None:
+        visit = stay.visit
+        wanted = LeaseRequest(hub_id=HUB_ID, account=visit.scholar, server_name="",
+                              flavor=visit.flavor, image=next(iter(self.lab.images)))  # fmt: skip
+        is_present = stay.back_at is None or self.now >= stay.back_at
+        try:
+            answer = self.keeper.request(stay.lease_id, wanted, present=is_present)
+        except Refusal as refusal:
+            self._refused(stay, refusal.code)
+            return
+        match answer.state:
+            case "waiting":
+                self._wait(stay, answer)
+            case "held":
+                self._admitted(stay, answer)
+            case "ended":
+                self._over(stay, "missed_turn")
+            case _:
+                pass
+
+    def _wait(self, stay: Stay, answer: Answer) -> None:
+        if answer.wait_reason == "previous_ending":
+            self.push("ask", self.now + _ASK_AGAIN, stay)
+            return
+        if stay.state == "asking":
+            stay.state = "waiting"
+            self.line.append(stay)
+            self._keep_place(stay)
+        if answer.gpu_uuid is not None and not stay.has_offer:
+            stay.has_offer = True
+            offer = timedelta(seconds=self.lab.policy.offer_s)
+            self._tick_for(stay, self.now + offer)
+            if stay.back_at is not None and stay.back_at < self.now + offer:
+                self.push("ask", stay.back_at, stay)
+
+    def _keep_place(self, stay: Stay) -> None:
+        """Ask before the silence is too long: what the hub does every two seconds."""
+        self.push("ask", self.now + timedelta(seconds=self.lab.policy.waiter_timeout_s) / 2, stay)
+
+    def _ask_while_waiting(self, stay: Stay) -> None:
+        if stay.has_given_up or stay.state not in ("asking", "waiting"):
+            return
+        was_waiting = stay.state == "waiting"
+        self._ask(stay)
+        if was_waiting and stay.state == "waiting" and not stay.has_offer:
+            self._keep_place(stay)
+
+    def _admitted(self, stay: Stay, answer: Answer) -> None:
+        if stay.state not in ("asking", "waiting"):
+            return
+        self._leave_line(stay)
+        self._note_wait(stay, "started")
+        stay.state, stay.gpu_uuid = "held", answer.gpu_uuid
+        if stay.visit.fate != "never_starts":
+            self.push("start", self.now + stay.visit.starts_in_ms * _MS, stay)
+            return
+        out = self.now + timedelta(seconds=self.lab.policy.spawn_timeout_s)
+        self._tick_for(stay, out)
+        self._tick_for(stay, out + _GOES_IN)
+
+    def _refused(self, stay: Stay, code: str) -> None:
+        if code in _SHORT_OF_HOURS:
+            self._note_run_out(stay.visit.scholar, in_session=False)
+        self._over(stay, "refused", code)
+
+    def _give_up(self, stay: Stay) -> None:
+        """Close the page; the place in the line is kept until the silence is noticed."""
+        if stay.state not in ("asking", "waiting"):
+            return
+        self._ask(stay)
+        if stay.state in ("asking", "waiting"):
+            stay.has_given_up = True
+            self.push("left", self.now + self.silent, stay)
+
+    def _left(self, stay: Stay) -> None:
+        if stay.state == "waiting":
+            self.keeper.stop(stay.lease_id, "left_line")
+        self._over(stay, "missed_turn" if stay.has_offer else "gave_up")
+        self.move_line()
+
+    def _start(self, stay: Stay) -> None:
+        visit = stay.visit
+        self.world.start(Ran(ref=stay.ref, lease_id=stay.lease_id, account=visit.scholar,
+                             flavor=visit.flavor, gpu_uuid=stay.gpu_uuid,
+                             started_at=self.now))  # fmt: skip
+        stay.state = "running"
+        self.push("leave", self.now + visit.stays_ms * _MS, stay)
+        self.tick(frozenset([visit.scholar]))
+
+    def _leave(self, stay: Stay) -> None:
+        if self.world.is_running(stay.ref) and stay.ref not in self.dying:
+            goes_in = self.leaving(stay)
+            self.dying.add(stay.ref)
+            self.push("finish", self.now + goes_in, stay)
+
+    def leaving(self, _stay: Stay) -> timedelta:
+        """Tell the books, where that is simulated; return how long the session takes to go."""
+        return timedelta(0)
+
+    # -- the end of a stay -----------------------------------------------------------------
+
+    def _leave_line(self, stay: Stay) -> None:
+        if stay in self.line:
+            self.line.remove(stay)
+
+    def _over(self, stay: Stay, ended: WaitEnd | None, code: str = "") -> None:
+        if ended is not None:
+            self._note_wait(stay, ended, code)
+            self._come_again(stay, ended)
+        self._leave_line(stay)
+        self.dying.discard(stay.ref)
+        stay.state = "over"
+        if self.here.get(stay.visit.scholar) is stay:
+            del self.here[stay.visit.scholar]
+
+    def _come_again(self, stay: Stay, ended: WaitEnd) -> None:
+        """Once, after a wait in vain; whoever is refused has read from when it will work."""
+        again_ms = stay.visit.again_in_ms
+        if ended in ("gave_up", "missed_turn") and again_ms is not None:
+            visit = replace(stay.visit, at=self.now + again_ms * _MS, again_in_ms=None)
+            self.queue.push(visit.at, Event(kind="arrive", visit=visit))
+
+    # -- the worker ------------------------------------------------------------------------
+
+    def _tick_for(self, stay: Stay, at: datetime) -> None:
+        self.plan_tick(at, frozenset([stay.visit.scholar]))
+
+    def plan_tick(self, at: datetime, names: frozenset[str] | None) -> None:
+        """Let the worker look at an instant, once."""
+        if (at, names) not in self.due_ticks:
+            self.due_ticks.add((at, names))
+            self.queue.push(at, Event(kind="tick", names=names))
+
+    def tick(self, names: frozenset[str] | None) -> None:
+        """Let the worker look at all, or at those for whom something has changed."""
+        self.record.ticks += 1
+        self.take_up(self.keeper.tick(self.world, names), names)
+
+    def take_up(self, result: TickResult, names: frozenset[str] | None) -> None:
+        """Do what a tick says, and see who is over and who comes next."""
+        for order in result.stops:
+            stay = self.here.get(order.account)
+            if order.ref in self.dying or stay is None or stay.ref != order.ref:
+                continue
+            self.dying.add(order.ref)
+            if order.reason == "exhausted":
+                self._note_run_out(order.account, in_session=True)
+            self.push("finish", self.now + _GOES_IN, stay)
+        for ref in result.removals:
+            self.world.remove(ref)
+        self._see_ends(names)
+        if result.next_end_at is not None and result.next_end_at > self.now:
+            self.plan_tick(result.next_end_at, names)
+        self.move_line()
+
+    def _see_ends(self, names: frozenset[str] | None) -> None:
+        for scholar in list(self.here) if names is None else names:
+            stay = self.here.get(scholar)
+            if stay is None or stay.state == "asking":
+                continue
+            if stay.state == "running":
+                if stay.ref not in self.world.containers:
+                    self._over(stay, None)
+            elif self.keeper.state_of(stay.lease_id) == "ended":
+                self._over(stay, "missed_turn" if stay.state == "waiting" else None)
+
+    # -- the line --------------------------------------------------------------------------
+
+    def move_line(self) -> None:
+        """Let those ask whose turn it is. The others would hear what they know: wait."""
+        while (stay := self._next_in_line()) is not None:
+            if stay.back_at is None and stay.visit.away_ms:
+                stay.back_at = self.now + stay.visit.away_ms * _MS
+            self._ask(stay)
+            if stay in self.line and not stay.has_offer:
+                return
+
+    def _next_in_line(self) -> Stay | None:
+        waiting = {s.lease_id: s for s in self.line if not (s.has_given_up or s.has_offer)}
+        if not waiting:
+            return None
+        lease_id = self.keeper.next_in_line(waiting)
+        return None if lease_id is None else waiting[lease_id]
+
+    # -- notes -----------------------------------------------------------------------------
+
+    def _note_wait(self, stay: Stay, ended: WaitEnd, code: str = "") -> None:
+        visit = stay.visit
+        if not self.lab.flavors[visit.flavor].is_gpu:
+            return
+        section = self.lab.section_of(visit.scholar)
+        assert section is not None
+        self.record.waits.append(Wait(
+            scholar=visit.scholar, section=section.name, flavor=visit.flavor,
+            asked_at=stay.came_at, local_hour=stay.came_at.astimezone(section.zone).hour,
+            wait_ms=ms_between(stay.came_at, self.now), ended=ended, refusal=code,
+        ))  # fmt: skip
+
+    def _note_run_out(self, scholar: str, *, in_session: bool) -> None:
+        section = self.lab.section_of(scholar)
+        assert section is not None
+        self.record.run_outs.append(
+            RunOut(scholar=scholar, section=section.name, at=self.now, in_session=in_session)
+        )
