@@ -20,6 +20,7 @@ from quota.calendar import Week, week_at
 from quota.clock import ms_between, to_ms
 from quota.desk import Desk, funds_of
 from quota.entitlement import current_week
+from quota.failpoints import failpoint
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
@@ -211,7 +212,7 @@ def give_from(desk: Desk, kind: AccountKind, budget_name: str, lot: Lot, amount:
     is_enough = budget.available(desk.now) >= amount
     if is_enough:
         _move(desk, budget, lot, amount)
-    writes.save_account(desk.tx, budget)
+    _save(desk, budget)
     return is_enough
 
 
@@ -224,8 +225,14 @@ def _draw(
     is_enough = amount > ZERO and amount >= least
     if is_enough:
         _move(desk, budget, lot, amount)
-    writes.save_account(desk.tx, budget)
+    _save(desk, budget)
     return is_enough
+
+
+def _save(desk: Desk, budget: Account) -> None:
+    """Write the budget's side of a move; the scholar's follows with the desk."""
+    writes.save_account(desk.tx, budget)
+    failpoint("hours_moved")
 
 
 def _move(desk: Desk, budget: Account, lot: Lot, amount: GpuTime) -> None:

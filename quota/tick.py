@@ -92,7 +92,7 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
                 engine, account, seen, lab, now=given.now, result=result, attachment=attachment
             )
         _collect(result, ahead, lab, given.now)
-    with transaction(engine) as tx:
+    with transaction(engine, step="tick_seen") as tx:
         writes.mark_seen(tx, quiet)
         writes.set_counter(tx, "tick_at_ms", "", to_ms(given.now))
     return result
@@ -145,7 +145,7 @@ def _advance_locked(
     result: TickResult,
     attachment: Attachment | None,
 ) -> Advance:
-    with transaction(engine) as tx:
+    with transaction(engine, step="tick_advances") as tx:
         desk = open_desk(tx, lab, account.hub_id, account.name, now=now)
         if attachment is not None:
             keep_helping(desk, attachment.id)
@@ -282,7 +282,7 @@ def _adopt(
         return None
     earlier = known.get(uuid5(_ADOPTED, one.ref)) or known.get(_wanted_id(one))
     lease_id = _wanted_id(one) if earlier is None else uuid5(_ADOPTED, one.ref)
-    with transaction(engine) as tx:
+    with transaction(engine, step="tick_adopts") as tx:
         writes.create_account(tx, hub_id, one.account)
         row = reads.account_row(tx, hub_id, one.account, lock=True)
         assert row is not None, "just made"

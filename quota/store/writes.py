@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.chain import GENESIS, heads_hash
+from quota.failpoints import failpoint
 from quota.leases import Lease
 from quota.ledger import ZERO, Account, Entry, Lot
 from quota.placement import FULL_MGPU, Ask, GpuUse
@@ -96,8 +97,10 @@ def save_account(tx: Connection, account: Account) -> None:
             {"lot_key": lot.id, "amount": lot.amount, "remaining": lot.remaining,
              "ends_at": lot.ends_at, "closed_at": lot.closed_at} for lot in changed
         ])  # fmt: skip
+    failpoint("lots_saved")
     if account.new_entries:
         tx.execute(_NEW_ENTRY, [_entry_row(account, one) for one in account.new_entries])
+    failpoint("entries_saved")
     tx.execute(_UPDATE_ACCOUNT, {
         "account_key": account.id, "posted": account.posted, "held": account.held,
         "debt": account.debt, "seq": account.seq, "head": account.head,
@@ -135,6 +138,7 @@ def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
     """Occupy a part of a GPU; False when somebody else was faster."""
     wanted = {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
     taken = tx.execute(_TAKE_GPU, wanted)
+    failpoint("slot_taken")
     return taken.rowcount == 1
 
 
