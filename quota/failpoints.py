@@ -7,6 +7,7 @@ kill itself. The tests of promise P04 let each of them go off.
 """
 
 import os
+from collections.abc import Iterator
 
 # Each is the `step` of one `transaction(engine, step=...)`.
 STEPS = frozenset({
@@ -28,27 +29,19 @@ NAMES = BETWEEN | {f"{step}.{where}" for step in STEPS for where in ("written", 
 EXIT_STATUS = 137
 
 _armed: str | None = None
-_passes_left = 0
+_passes: Iterator[int] = iter(())
 
 
 def arm(name: str, *, passes: int = 0) -> None:
     """Let this process die at a failpoint, after it was passed so many times."""
-    global _armed, _passes_left
+    global _armed, _passes
     if name not in NAMES:
         raise ValueError(f"there is no failpoint {name!r}")
-    _armed, _passes_left = name, passes
+    _armed, _passes = name, iter(range(passes))
 
 
 def failpoint(name: str) -> None:
     """Die here if this failpoint is armed; otherwise nothing, at the cost of one comparison."""
-    if _armed is None or name != _armed:
-        return
-    _die_unless_passing()
-
-
-def _die_unless_passing() -> None:
-    global _passes_left
-    if _passes_left == 0:
+    if name == _armed and next(_passes, None) is None:
         # No handlers, no buffers, no rollback: what the database has is all that is left.
         os._exit(EXIT_STATUS)
-    _passes_left -= 1
