@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import typer
 
 from api.bridge import account_out
+from api.cli_backup import register
 from api.cli_settings import CliSettings, database, open_books, unknown_variables
 from api.doctor import examine
 from api.starting import plain_exit
@@ -118,6 +119,9 @@ def doctor() -> None:
     typer.echo("\n".join(examination_lines(findings)))
     if any(one.level == "fail" for one in findings):
         raise typer.Exit(1)
+
+
+register(app)
 
 
 def main() -> None:
