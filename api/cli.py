@@ -4,24 +4,24 @@ Plain sentences, an exit status, and never a traceback for what can be expected:
 done and said why, 2 not understood.
 """
 
-import getpass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
 
-from api.bridge import account_out
-from api.cli_backup import register
-from api.cli_settings import CliSettings, database, open_books, unknown_variables
+from api import cli_backup, cli_export, cli_office, cli_plan
+from api.bridge import account_out, grant_out
+from api.bridge_office import explanation_out
+from api.checking import all_faults, audit_faults
+from api.cli_office import grant_file
+from api.cli_settings import CliSettings, database, open_books
+from api.cli_words import DryRunOption, JsonOption, by_me, read_amount, read_instant, say
 from api.doctor import examine
 from api.starting import plain_exit
-from api.tables import account_lines, examination_lines
-from quota.amount import GpuTime
-from quota.clock import whole_ms
-from quota.invariants import describe
-from quota.lab_file import LabFileError, load_lab
+from api.tables import account_lines, examination_lines, explanation_lines
+from quota.lab_file import load_lab
+from quota.office import Office
 from quota.store.migrate import downgrade, upgrade
 
 app = typer.Typer(
@@ -49,22 +49,21 @@ def migrate(
 
 
 @app.command()
-def check(lab_file: LabFileOption = None) -> None:
-    """Check settings, lab.yaml and the laws of the books; exit status 1 if one is broken."""
-    settings = CliSettings()
-    faults = [f"{name}: no such setting" for name in unknown_variables()]
-    try:
-        load_lab(lab_file or settings.lab_file)
-    except LabFileError as error:
-        faults.append(str(error))
-    else:
-        chosen = settings.model_copy(update={"lab_file": lab_file or settings.lab_file})
-        with open_books(chosen) as books:
-            faults += describe(books.check()).splitlines()
+def check(
+    lab_file: LabFileOption = None,
+    head: Annotated[
+        Path | None, typer.Option(help="With --audit: a head that was exported before.")
+    ] = None,
+    *,
+    audit: Annotated[bool, typer.Option("--audit", help="Only the audit trail.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check settings, lab.yaml, the laws of the books and the audit trail; exit 1 for a fault."""
+    faults = audit_faults(head) if audit else all_faults(lab_file)
+    right = "The audit trail is whole." if audit else "Settings, lab.yaml and books are right."
+    say(faults or [right], {"faults": faults}, as_json=json)
     if faults:
-        typer.echo("\n".join(faults))
         raise typer.Exit(1)
-    typer.echo("Settings, lab.yaml and books are right.")
 
 
 @app.command()
@@ -77,39 +76,61 @@ def lab_file(path: Annotated[Path, typer.Argument(help="The file.")] = Path("lab
 
 
 @app.command()
-def grant(
-    name: Name,
-    hours: Annotated[str, typer.Argument(help="2.5, or '30 min'.", show_default=False)],
-    reason: Annotated[str, typer.Option(help="Why; the scholar will see it.")],
+def grant(  # noqa: PLR0917 - typer's arguments have to be positional
+    name: Annotated[str | None, typer.Argument(help="User name.", show_default=False)] = None,
+    hours: Annotated[
+        str | None, typer.Argument(help="2.5, or '30 min'.", show_default=False)
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; the scholar will see it.")] = None,
     until: Annotated[
         str | None, typer.Option(help="2027-02-05T18:00+01:00; else the week.")
     ] = None,
     grant_id: Annotated[UUID | None, typer.Option("--id", help="Repeating it is safe.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A CSV with account, hours, reason; for many at once.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(help="With --file: of its dry run.")] = None,
+    *,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
 ) -> None:
-    """Give extra GPU-hours."""
-    amount, ends_at = _amount(hours), _instant(until)
+    """Give extra GPU-hours to one scholar, or to all in a file."""
+    ends_at = read_instant(until)
+    if file is not None:
+        if name is not None or reason is not None:
+            raise typer.BadParameter("the file says who gets what and why", param_hint="--file")
+        grant_file(file, grant_id, token, ends_at, dry_run=dry_run, json=json)
+        return
+    if name is None or hours is None or reason is None:
+        raise typer.BadParameter("write NAME HOURS --reason WHY, or --file FILE")
+    if dry_run:
+        raise typer.BadParameter("only a file is tried first", param_hint="--dry-run")
+    amount = read_amount(hours)
     with open_books(CliSettings()) as books:
-        given = books.grant(grant_id or uuid4(), name, amount, author=getpass.getuser(),
-                            reason=reason, until=ends_at)  # fmt: skip
+        given = Office(books).grant(grant_id or uuid4(), name, amount, by=by_me(), reason=reason,
+                                    until=ends_at)  # fmt: skip
         left = books.account(name).available.hours_text()
-    typer.echo(f"{given.account} has {given.amount.hours_text()} GPU-hours more until "
-               f"{given.ends_at:%Y-%m-%d %H:%M} UTC, {left} available in all. "
-               f"Grant {given.id}.")  # fmt: skip
+    said = (f"{given.account} has {given.amount.hours_text()} GPU-hours more until "
+            f"{given.ends_at:%Y-%m-%d %H:%M} UTC, {left} available in all. "
+            f"Grant {given.id}.")  # fmt: skip
+    say([said], grant_out(given), as_json=json)
 
 
 @app.command()
 def account(
     name: Name,
     *,
-    json: Annotated[bool, typer.Option("--json", help="The same as the service answers.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Lines that sum to the balance.")] = False,
+    json: JsonOption = False,
 ) -> None:
-    """Show a person's balance, holds, sessions and charges."""
+    """Show a person's balance, holds, sessions and charges, or why it is so much."""
     with open_books(CliSettings()) as books:
+        if why:
+            found = books.explanation(name)
+            say(explanation_lines(found), explanation_out(found), as_json=json)
+            return
         view, now = books.account(name), books.clock.now()
-    if json:
-        typer.echo(account_out(view, now).model_dump_json(indent=2))
-        return
-    typer.echo("\n".join(account_lines(view)))
+    say(account_lines(view), account_out(view, now), as_json=json)
 
 
 @app.command()
@@ -121,34 +142,16 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-register(app)
+cli_backup.register(app)
+app.command()(cli_plan.plan)
+app.add_typer(cli_office.app)
+app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")
 
 
 def main() -> None:
     """Run the command line."""
     with plain_exit():
         app()
-
-
-def _amount(hours: str) -> GpuTime:
-    try:
-        return GpuTime.parse(hours)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="HOURS") from error
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        wrong = f"{text!r} is no date and time; write it like 2027-02-05T18:00+01:00"
-        raise typer.BadParameter(wrong, param_hint="--until") from error
-    if at.tzinfo is None or not 2000 <= at.year < 2200:
-        raise typer.BadParameter("it needs a sane year and an offset, like +01:00 or Z",
-                                 param_hint="--until")  # fmt: skip
-    return whole_ms(at)
 
 
 if __name__ == "__main__":

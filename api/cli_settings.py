@@ -51,7 +51,9 @@ def open_books(settings: CliSettings) -> Iterator[Books]:
     with database(settings) as engine:
         require_current(engine)
         lab = load_lab(settings.lab_file)
-        yield Books(engine, lab, SystemClock(), hub_id=settings.hub_id)
+        books = Books(engine, lab, SystemClock(), hub_id=settings.hub_id)
+        books.reload_rules()
+        yield books
 
 
 @contextmanager

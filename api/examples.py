@@ -1,87 +1,198 @@
-"""One example for each request and answer, shown in the API's description; all are tested."""
+"""An example of everything that goes in and out, for the description of the service.
 
-import json
+One small story: ada, a scholar of the section americas, a session on half a GPU, a request, a
+refund. A test validates each example against its type.
+"""
+
 from typing import Any
 
-from api.problems import problem
+_ID = "6f1f7c52-6d3b-4a1e-9a55-0d3f1a1b7c01"
+_LEASE_ID = "0b9a2f34-58f6-4a7e-8a53-2f6f0e6f2c11"
+_WEEK_STARTS, _WEEK_ENDS = "2027-01-18T05:00:00Z", "2027-01-25T05:00:00Z"
+_NOW = "2027-01-20T17:00:00Z"
+_HOUR = 3_600_000_000
 
-_LEASE_ID = "5f0c6f0e-2f0b-4c55-9f0a-3a6a0d3c7b11"
-_LOT_ID = "9a1d9e5c-1f0e-5b7a-8a53-1f8a7a0c2b44"
-_NOW, _MONDAY, _NEXT = "2027-01-13T15:20:00Z", "2027-01-11T00:00:00Z", "2027-01-18T00:00:00Z"
-
-LEASE_IN = {"hub_id": "main", "account": "ada", "server_name": "", "flavor": "quarter-gpu",
-            "image": "base", "present": True}  # fmt: skip
-STOP_IN = {"reason": "person"}
-GRANT_IN = {"hub_id": "main", "account": "ada", "hours": "2.5", "reason": "final project",
-            "until": "2027-02-05T18:00:00+01:00"}  # fmt: skip
-
-LEASE: dict[str, Any] = {
-    "id": _LEASE_ID, "hub_id": "main", "account": "ada", "server_name": "",
-    "flavor": "quarter-gpu", "image": "base", "state": "held", "weight_mgpu": 250,
-    "gpu": {"uuid": "VIRTUAL-0", "name": "Virtual GPU", "share_mgpu": 250, "memory_mib": 4096,
-            "virtual": True},
-    "waiting": None, "start_before": "2027-01-13T15:30:00Z", "started_at": None,
-    "end_reason": None, "end_text": None, "server_time": _NOW,
+_WEEK = {"number": 2, "topic": "Training at scale", "starts_at": _WEEK_STARTS,
+         "ends_at": _WEEK_ENDS}  # fmt: skip
+_GPU = {"uuid": "GPU-5c5a9f3e", "name": "Virtual GPU", "share_mgpu": 500, "memory_mib": 8192,
+        "virtual": True}  # fmt: skip
+_LEASE = {
+    "id": _LEASE_ID, "hub_id": "main", "account": "ada", "server_name": "", "flavor": "half-gpu",
+    "image": "base", "state": "active", "weight_mgpu": 500, "gpu": _GPU, "waiting": None,
+    "start_before": None, "started_at": "2027-01-20T16:00:00Z", "end_reason": None,
+    "end_text": None, "server_time": _NOW,
 }  # fmt: skip
-
-_NOTICE = {"id": "0d3f5f5e-6f0b-4b7a-8a53-1f8a7a0c2b44", "kind": "warning_15",
-           "text": "15 minutes of GPU time left.", "lease_id": _LEASE_ID, "at": _NOW}  # fmt: skip
-
-ACCOUNT: dict[str, Any] = {
+_NOTICE = {"id": _ID, "kind": "granted", "text": "You got 2 GPU-hours more.", "lease_id": None,
+           "at": _NOW}  # fmt: skip
+_ACCOUNT = {
     "account": "ada", "hub_id": "main", "section": "americas", "time_zone": "America/New_York",
-    "week": {"number": 1, "topic": "Neural networks", "starts_at": _MONDAY, "ends_at": _NEXT},
-    "resets_at": _NEXT, "granted_mgpu_ms": 36_000_000_000, "charged_mgpu_ms": 9_000_000_000,
-    "held_mgpu_ms": 150_000_000, "balance_mgpu_ms": 27_000_000_000,
-    "available_mgpu_ms": 26_850_000_000, "debt_mgpu_ms": 0, "balance_hours": "7.50",
-    "available_hours": "7.46",
-    "lots": [{"id": _LOT_ID, "source": "allowance", "amount_mgpu_ms": 36_000_000_000,
-              "remaining_mgpu_ms": 27_000_000_000, "starts_at": _MONDAY, "ends_at": _NEXT,
-              "author": "lab", "reason": "weekly allowance of section americas"}],
-    "sessions": [{"lease_id": _LEASE_ID, "server_name": "", "flavor": "quarter-gpu",
-                  "state": "active", "weight_mgpu": 250, "gpu_uuid": "VIRTUAL-0",
-                  "started_at": _NOW, "charged_mgpu_ms": 0, "ends_at": None}],
-    "charges": [{"lease_id": _LEASE_ID, "from_at": _MONDAY, "until_at": _NOW,
-                 "amount_mgpu_ms": 9_000_000_000}],
+    "week": _WEEK, "resets_at": _WEEK_ENDS, "granted_mgpu_ms": 10 * _HOUR,
+    "charged_mgpu_ms": 2 * _HOUR, "held_mgpu_ms": 0, "balance_mgpu_ms": 8 * _HOUR,
+    "available_mgpu_ms": 8 * _HOUR, "debt_mgpu_ms": 0, "balance_hours": "8.00",
+    "available_hours": "8.00",
+    "lots": [{
+        "id": _ID, "source": "allowance", "amount_mgpu_ms": 10 * _HOUR,
+        "remaining_mgpu_ms": 8 * _HOUR, "starts_at": _WEEK_STARTS, "ends_at": _WEEK_ENDS,
+        "author": "gpulab", "reason": "week 2 of section americas",
+    }],
+    "sessions": [{
+        "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "state": "active",
+        "weight_mgpu": 500, "gpu_uuid": _GPU["uuid"], "started_at": "2027-01-20T16:00:00Z",
+        "charged_mgpu_ms": _HOUR // 2, "ends_at": "2027-01-21T09:00:00Z",
+    }],
+    "charges": [{
+        "lease_id": _LEASE_ID, "from_at": "2027-01-20T16:00:00Z",
+        "until_at": "2027-01-20T16:10:00Z", "amount_mgpu_ms": _HOUR // 12,
+    }],
     "notices": [_NOTICE], "server_time": _NOW,
 }  # fmt: skip
+_GRANT = {
+    "id": _ID, "account": "ada", "hub_id": "main", "amount_mgpu_ms": 2 * _HOUR,
+    "starts_at": _NOW, "ends_at": _WEEK_ENDS, "author": "olga", "reason": "project week",
+    "source": "grant",
+}  # fmt: skip
+_REQUEST = {
+    "id": _ID, "account": "ada", "hours_mgpu_ms": 3 * _HOUR, "hours": "3.00",
+    "reason": "a second run for the project", "state": "approved", "asked_at": _NOW,
+    "stale_at": "2027-01-27T17:00:00Z", "decided_at": "2027-01-20T18:00:00Z",
+    "decided_by": "tomas", "granted_mgpu_ms": 2 * _HOUR, "answer": "two now, ask again on Friday",
+}  # fmt: skip
+_ATTACHMENT = {
+    "id": _ID, "account": "ada", "lease_id": _LEASE_ID, "ta": "tomas", "mode": "observe",
+    "reason": "asked for help with lab 2", "started_at": _NOW, "until": "2027-01-20T17:30:00Z",
+    "ended_at": None, "end_reason": None,
+}  # fmt: skip
+_RULE = {"title": "Paper review", "due": "2027-01-22 23:59", "hours": "4"}
+_RULE_OUT = {"part": "due_dates", "name": "paper-review", "rule": _RULE,
+             "etag": "5f2b1c9e7a3d4b60"}  # fmt: skip
+_WINDOW = {"name": "wednesday", "title": "Co-working hours of Americas", "starts_at": _NOW,
+           "ends_at": "2027-01-20T19:00:00Z"}  # fmt: skip
 
-SPAWN_OPTIONS: dict[str, Any] = {
-    "account": ACCOUNT,
-    "flavors": [{"name": "quarter-gpu", "title": "A quarter of a GPU",
-                 "description": "For the weekly labs.", "is_gpu": True, "weight_mgpu": 250,
-                 "cost_text": "0.25 GPU-hours per hour", "free_slots": 7, "total_slots": 8,
-                 "lasts_s": 107_400, "may_start": True, "refusal": None}],
-    "images": [{"name": "base", "title": "JupyterLab, Python", "description": "Notebooks."}],
-    "notices": [_NOTICE], "server_time": _NOW,
+EXAMPLES: dict[str, Any] = {
+    "LeaseIn": {"hub_id": "main", "account": "ada", "server_name": "", "flavor": "half-gpu",
+                "image": "base", "present": True},
+    "LeaseOut": _LEASE,
+    "StopIn": {"reason": "person"},
+    "AccountOut": _ACCOUNT,
+    "AccountPage": {
+        "accounts": [{
+            "account": "ada", "section": "americas", "granted_mgpu_ms": 10 * _HOUR,
+            "charged_mgpu_ms": 2 * _HOUR, "held_mgpu_ms": 0, "balance_mgpu_ms": 8 * _HOUR,
+            "available_mgpu_ms": 8 * _HOUR, "debt_mgpu_ms": 0, "available_hours": "8.00",
+            "sessions": 1,
+        }],
+        "next": "WyJhZGEiXQ",
+    },
+    "ExplanationOut": {
+        "account": "ada", "balance_mgpu_ms": 8 * _HOUR, "held_mgpu_ms": 0,
+        "available_mgpu_ms": 8 * _HOUR, "balance_hours": "8.00", "available_hours": "8.00",
+        "lines": [
+            {"kind": "allowance", "text": "week 2 of section americas",
+             "amount_mgpu_ms": 10 * _HOUR, "hours": "10.00", "author": "gpulab", "lot_id": _ID,
+             "ends_at": _WEEK_ENDS},
+            {"kind": "charge", "text": "used by sessions, from week 2 of section americas",
+             "amount_mgpu_ms": -2 * _HOUR, "hours": "-2.00", "author": "gpulab", "lot_id": _ID,
+             "ends_at": _WEEK_ENDS},
+        ],
+    },
+    "SpawnOptionsOut": {
+        "account": _ACCOUNT,
+        "flavors": [{
+            "name": "half-gpu", "title": "Half a GPU", "description": "For larger models.",
+            "is_gpu": True, "weight_mgpu": 500, "cost_text": "0.5 GPU-hours per hour",
+            "free_slots": 3, "total_slots": 4, "lasts_s": 57_600, "may_start": True,
+            "refusal": None,
+        }],
+        "images": [{"name": "base", "title": "JupyterLab, Python", "description": "Notebooks."}],
+        "notices": [_NOTICE], "server_time": _NOW,
+    },
+    "GrantIn": {"hub_id": "main", "account": "ada", "hours": "2", "reason": "project week"},
+    "GrantOut": _GRANT,
+    "GrantPage": {"grants": [_GRANT], "next": None},
+    "BulkIn": {"id": _ID, "hub_id": "main", "rows": [
+        {"account": "ada", "hours": "2", "reason": "project week"},
+        {"account": "blaise", "hours": "1.5", "reason": "project week"},
+    ]},
+    "text/csv": "account,hours,reason\r\nada,2,project week\r\nblaise,1.5,project week\r\n",
+    "BulkTrial": {
+        "id": _ID, "count": 1, "total_mgpu_ms": 2 * _HOUR, "total_hours": "2.00", "faults": [],
+        "faults_left_out": 0,
+        "changes": [{"account": "ada", "hours": "2", "available_before_mgpu_ms": 8 * _HOUR,
+                     "available_after_mgpu_ms": 10 * _HOUR}],
+        "changes_left_out": 0, "token": "9f1c6b1f5d0c4b6f8a0e2d7c3b5a4f10",
+    },
+    "BulkDone": {"id": _ID, "count": 1, "total_mgpu_ms": 2 * _HOUR, "total_hours": "2.00",
+                 "grants": [_GRANT], "grants_left_out": 0},
+    "AskIn": {"hub_id": "main", "hours": "3", "reason": "a second run for the project"},
+    "AnswerIn": {"hours": "2", "text": "two now, ask again on Friday"},
+    "RequestOut": _REQUEST,
+    "RequestPage": {"requests": [_REQUEST], "next": None},
+    "RefundIn": {"hub_id": "main", "starts_at": "2027-01-19T08:00:00Z",
+                 "ends_at": "2027-01-19T09:30:00Z", "reason": "the file server was down"},
+    "RefundOut": {
+        "incident": "storage-2027-01-19", "dry_run": False, "total_mgpu_ms": _HOUR,
+        "total_hours": "1.00",
+        "refunds": [{"account": "ada", "amount_mgpu_ms": _HOUR, "hours": "1.00",
+                     "is_new": True}],
+    },
+    "AttachIn": {"hub_id": "main", "account": "ada", "server_name": "", "mode": "observe",
+                 "minutes": 30, "reason": "asked for help with lab 2"},
+    "AttachmentOut": _ATTACHMENT,
+    "AttachmentPage": {"attachments": [_ATTACHMENT]},
+    "AuditPage": {
+        "lines": [{
+            "seq": 17, "at": _NOW, "hub_id": "main", "actor": "olga", "action": "grant",
+            "subject": "ada", "reason": "project week", "before": {"available": "8"},
+            "after": {"available": "10", "hours": "2"}, "request_id": "5b7c2f8e9d0a4c1b",
+            "hash": "ab" * 32,
+        }],
+        "head": "17:" + "ab" * 32, "next": None,
+    },
+    "UsageOut": {
+        "starts_at": _WEEK_STARTS, "ends_at": _WEEK_ENDS,
+        "lines": [{
+            "account": "ada", "section": "americas", "flavor": "half-gpu", "lease_id": _LEASE_ID,
+            "from_at": "2027-01-20T16:00:00Z", "until_at": "2027-01-20T16:10:00Z",
+            "mgpu_ms": _HOUR // 12, "gpu_hours": "0.08",
+        }],
+    },
+    "application/vnd.apache.parquet": "(binary)",
+    "SectionWeekOut": {
+        "section": "americas", "time_zone": "America/New_York", "week": _WEEK,
+        "due": [{"name": "paper-review", "title": "Paper review",
+                 "due_at": "2027-01-23T04:59:00Z", "hours_mgpu_ms": 4 * _HOUR,
+                 "hours_from": "2027-01-20T05:00:00Z"}],
+        "co_working": [_WINDOW], "office_hours": [], "blackouts": [],
+    },
+    "text/plain": "gpulab_books_up 1.0",
+    "text/calendar": "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n...\r\nEND:VCALENDAR\r\n",
+    "RuleIn": {"reason": "more time for the review", "rule": _RULE},
+    "RuleOut": _RULE_OUT,
+    "RulePage": {"entries": [_RULE_OUT], "next": None},
+    "/healthz": {"status": "ok"},
+    "/readyz": {"status": "ok"},
+    "/v1/openapi.json": {"openapi": "3.1.0"},
 }  # fmt: skip
 
-GRANT: dict[str, Any] = {
-    "id": "7d0c6f0e-2f0b-4c55-9f0a-3a6a0d3c7b22", "account": "ada", "hub_id": "main",
-    "amount_mgpu_ms": 9_000_000_000, "starts_at": _NOW, "ends_at": "2027-02-05T17:00:00Z",
-    "author": "olga", "reason": "final project",
+PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
+    401: {"code": "not_signed_in", "title": "Not signed in",
+          "detail": "Send a JupyterHub token in the header `Authorization: token T`."},
+    403: {"code": "forbidden", "title": "Not allowed",
+          "detail": "Only organizers may do this."},
+    404: {"code": "no_such_account", "title": "Unknown account",
+          "detail": "The lab knows nobody of this name."},
+    409: {"code": "insufficient_balance", "title": "Not enough GPU-hours",
+          "detail": "You have 0.05 GPU-hours left; a start needs 0.08.",
+          "retry_at": _WEEK_ENDS, "ask": "Ask an organizer of your program."},
+    412: {"code": "stale_edit", "title": "It was changed meanwhile",
+          "detail": "Somebody else changed this meanwhile. Read it again, then change it."},
+    413: {"code": "too_large", "title": "The request is too large",
+          "detail": "A request may have at most 65536 bytes."},
+    422: {"code": "invalid_request", "title": "The request is not understood",
+          "detail": "Something in the request is missing or wrong; `errors` names it.",
+          "errors": [{"where": "body.hours", "what": "Field required"}]},
+    428: {"code": "precondition_required", "title": "Say what you change",
+          "detail": "Send the ETag that you read in `If-Match`."},
+    503: {"code": "unavailable", "title": "The books do not answer",
+          "detail": "The books do not answer just now. Try again in a few seconds."},
 }  # fmt: skip
-
-STATUS_OK = {"status": "ok"}
-
-_PROBLEMS = {
-    401: ("not_signed_in", "Not signed in", "Send a JupyterHub token."),
-    403: ("forbidden", "Not allowed", "Only the hub may do this."),
-    404: ("no_such_account", "Unknown account", "The lab knows nobody of this name."),
-    409: ("insufficient_balance", "Not enough GPU-hours", "0.00 available, 0.04 needed."),
-    413: ("too_large", "The request is too large", "A request may have at most 65536 bytes."),
-    422: ("invalid_request", "The request is not understood", "`errors` names what is wrong."),
-    503: ("unavailable", "The books do not answer", "Try again in a few seconds."),
-}
-
-
-def answers(example: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe what a route answers: one good answer, and the problems that it can meet."""
-    found: dict[int | str, dict[str, Any]] = {
-        200: {"content": {"application/json": {"example": example}}}
-    }
-    for status in statuses:
-        code, title, detail = _PROBLEMS[status]
-        body = json.loads(bytes(problem(status, code, title, detail).body))
-        found[status] = {"description": title,
-                         "content": {"application/problem+json": {"example": body}}}  # fmt: skip
-    return found

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Literal
@@ -20,6 +21,7 @@ COLUMNS = tuple(UsageLine.model_fields)
 _AT_ONCE = 2_000
 
 # A spreadsheet runs what begins so; with a quote before it, it is text.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -42,16 +44,16 @@ def export(lines: Iterable[UsageLine], form: UsageFormat, *, head: str = "") -> 
 
 def as_csv(lines: Iterable[UsageLine]) -> Iterator[bytes]:
     """Write CSV that a spreadsheet can open without running any of it."""
-    yield _csv_rows([COLUMNS])
+    yield csv_text([COLUMNS]).encode()
     for some in _batches(lines):
-        rows = [one.model_dump(mode="json").values() for one in some]
-        yield _csv_rows([[safe_cell(cell) for cell in row] for row in rows])
+        yield csv_text(one.model_dump(mode="json").values() for one in some).encode()
 
 
 def safe_cell(value: object) -> object:
     """Keep a spreadsheet from taking a text for a formula."""
-    is_formula = isinstance(value, str) and value.startswith(_FORMULA_STARTS)
-    return f"'{value}" if is_formula else value
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
 def as_json(lines: Iterable[UsageLine], head: str) -> Iterator[bytes]:
@@ -113,10 +115,12 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
-def _csv_rows(rows: Iterable[Iterable[object]]) -> bytes:
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Write rows as CSV in which no cell is a formula."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
+    safe = ([safe_cell(cell) for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\r\n").writerows(safe)
+    return text.getvalue()
 
 
 def _batches(lines: Iterable[UsageLine]) -> Iterator[list[UsageLine]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vDuration
 
 from quota.section_week import SectionWeek
 
@@ -20,7 +20,7 @@ def calendar_of(
     calendar.add("prodid", "-//gpulab//calendar//EN")
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", f"{lab_name}: {title}")
-    calendar.add("refresh-interval", _REFRESH)
+    calendar.add("refresh-interval", vDuration(_REFRESH), parameters={"VALUE": "DURATION"})
     seen = set()
     for key, summary, starts_at, ends_at, text in _entries(weeks):
         uid = uuid5(_EVENTS, f"{hub_id}/{key}")

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.office_examples import EXAMPLES, PROBLEM_EXAMPLES
+from api.examples import EXAMPLES, PROBLEM_EXAMPLES
 from api.problems import OWN_CODES, STATUS
 from api.schemas_bulk import BulkIn
 
@@ -68,12 +68,15 @@ def _completed(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
+    # FastAPI's own; ours is a problem document, below.
+    operation["responses"].pop("422", None)
     for content in _contents(operation):
         for kind, media in content.items():
             example = _example_of(path, kind, media.get("schema", {}))
             if example is not None:
                 media["example"] = example
-    operation["responses"].pop("422", None)
+    if path == "/readyz":
+        operation["responses"]["503"] = _problem_response(503)
     if not path.startswith("/v1"):
         return
     operation["security"] = [{"token": []}]

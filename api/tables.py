@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from api.doctor import Finding
+from quota.explanation import Explanation
 from quota.views import AccountView
 
 _MARKS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
@@ -36,6 +37,22 @@ def account_lines(view: AccountView) -> list[str]:
              for one in view.charges[:_CHARGES_SHOWN]],
         )]  # fmt: skip
     return lines
+
+
+def explanation_lines(found: Explanation) -> list[str]:
+    """Show why somebody has so many hours."""
+    rows = [
+        (one.amount.hours_text(), one.text, "" if one.ends_at is None else _at(one.ends_at),
+         one.author)
+        for one in found.lines
+    ]  # fmt: skip
+    available = found.available.hours_text()
+    held = f", of which {found.held.hours_text()} are set aside" if found.held else ""
+    return [
+        *table(("GPU-hours", "why", "until", "by"), rows),
+        "",
+        f"{found.balance.hours_text()} GPU-hours in all{held}; available: {available}.",
+    ]
 
 
 def examination_lines(findings: Iterable[Finding]) -> list[str]:

@@ -99,18 +99,35 @@ def pool_room(
     tx: Connection, lab: Lab, section: Section | None, account: Account, now: datetime
 ) -> GpuTime:
     """Return what a scholar could draw from the section's pool now; nothing is written."""
+    left = pool_left(tx, lab, account.hub_id, section, now)
+    return pool_share(lab, section, account, left, now)
+
+
+def pool_left(
+    tx: Connection, lab: Lab, hub_id: str, section: Section | None, now: datetime
+) -> GpuTime:
+    """Return what is in a section's pool now; nothing is written."""
+    week = current_week(lab, section, now)
+    if section is None or section.pool is None or week is None:
+        return ZERO
+    row = reads.account_row(tx, hub_id, section.name, kind="pool")
+    if row is None:
+        return section.pool.hours_per_week
+    pool = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
+    settle_budget(pool, section.pool.hours_per_week, week, now=now)
+    return pool.available(now)
+
+
+def pool_share(
+    lab: Lab, section: Section | None, account: Account, left: GpuTime, now: datetime
+) -> GpuTime:
+    """Return how much of what is left in the pool a scholar may draw, if nobody else does."""
     week = current_week(lab, section, now)
     if section is None or section.pool is None or week is None:
         return ZERO
     lot_id = _pool_lot_id(account, week)
     drawn = GpuTime.total(lot.amount for lot in account.lots if lot.id == lot_id)
-    may = section.pool.most_per_scholar - drawn
-    row = reads.account_row(tx, account.hub_id, section.name, kind="pool")
-    if row is None:
-        return max(ZERO, min(may, section.pool.hours_per_week))
-    pool = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
-    settle_budget(pool, section.pool.hours_per_week, week, now=now)
-    return max(ZERO, min(may, pool.available(now)))
+    return max(ZERO, min(section.pool.most_per_scholar - drawn, left))
 
 
 def _pool_lot_id(account: Account, week: Week) -> UUID:

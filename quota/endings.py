@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Literal
 
 from quota.agenda import Window, blackouts
-from quota.entitlement import boosts_of, next_allowance
+from quota.amount import GpuTime
+from quota.entitlement import boosts_of, current_week, next_allowance
 from quota.exhaustion import LOOK_AHEAD, Coming, exhausts_at
 from quota.lab import Lab
 from quota.lab_people import Section
@@ -24,13 +25,21 @@ class Ending:
 
 
 def runs_out_at(
-    account: Account, leases: Sequence[Lease], *, lab: Lab, section: Section | None, now: datetime
-) -> datetime | None:
-    """Return when the account's GPU time is used up, with all that will be given by then."""
+    account: Account, leases: Sequence[Lease], *, lab: Lab, section: Section | None,
+    now: datetime, pool: GpuTime = GpuTime.ZERO,
+) -> datetime | None:  # fmt: skip
+    """Return when the account's GPU time is used up, with all that will be given by then.
+
+    What the section's pool would pay counts, so that nobody is warned at every step of it.
+    """
+    coming = coming_boosts(lab, section, account.name, now=now)
+    week = current_week(lab, section, now)
+    if pool and week is not None:
+        coming = (*coming, (week.starts_at, week.ends_at, pool))
     return exhausts_at(
         account.lots, account.debt, leases, now=now,
         next_week=next_allowance(lab, section, account.name, now),
-        coming=coming_boosts(lab, section, account.name, now=now),
+        coming=coming,
     )  # fmt: skip
 
 

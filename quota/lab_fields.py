@@ -201,7 +201,7 @@ Text = Annotated[str, BeforeValidator(_text), Field(max_length=500)]
 Whole = Annotated[int, Strict()]
 Mib = Annotated[int, Strict(), Field(le=16_777_216)]  # 16 TiB: more than any GPU or host has
 Real = Annotated[float, BeforeValidator(_real)]
-Day = Annotated[date, PlainValidator(_day)]
+Day = Annotated[date, PlainValidator(_day), PlainSerializer(lambda day: day.isoformat())]
 Minute = Annotated[
     int,
     PlainValidator(_minute),

@@ -244,7 +244,7 @@ class Office:
 
     def check_trail(self, exported: TrailHead | None = None) -> list[str]:
         """Check the trail against itself and a head that was exported before."""
-        with reading(self.books.engine) as tx:
+        with reading(self.books.engine, as_of_now=True) as tx:
             return list(faults_of_trail(trail.audit_lines(tx), trail.trail_head(tx), exported))
 
     # -- inside --------------------------------------------------------------------------------

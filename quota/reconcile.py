@@ -84,15 +84,19 @@ def advance(
     section: Section | None,
     now: datetime,
     given: Collection[UUID] = (),
+    pool: GpuTime = GpuTime.ZERO,
 ) -> Advance:
-    """Bring one account and its open leases up to an observation."""
+    """Bring one account and its open leases up to an observation.
+
+    `pool` is what the account may still draw from its section's pool.
+    """
     result = Advance(leases=[])
     looked = [_look(lease, seen.by_lease.get(lease.id), seen) for lease in leases]
     priced = [_reprice(account, lease, lab, now=now) for lease in looked]
     settled = settle(account, priced, lab=lab, section=section, now=now, given=given)
     finished = [_finish(account, lease, seen, result, now=now) for lease in settled]
     rolled = _roll(account, finished, lab, now=now)
-    result.endings = _endings(account, rolled, lab, section, now=now)
+    result.endings = _endings(account, rolled, lab, section, now=now, pool=pool)
     result.leases = [
         _warn_or_stop(account, lease, result, lab=lab, section=section, now=now)
         for lease in rolled
@@ -106,9 +110,10 @@ def advance(
 
 
 def _endings(
-    account: Account, leases: list[Lease], lab: Lab, section: Section | None, *, now: datetime
-) -> dict[UUID, Ending]:
-    runs_out = runs_out_at(account, leases, lab=lab, section=section, now=now)
+    account: Account, leases: list[Lease], lab: Lab, section: Section | None, *, now: datetime,
+    pool: GpuTime,
+) -> dict[UUID, Ending]:  # fmt: skip
+    runs_out = runs_out_at(account, leases, lab=lab, section=section, now=now, pool=pool)
     blackout = closing(lab, now)
     ends = {lease.id: ending_of(lease, runs_out, blackout) for lease in leases if lease.is_running}
     return {key: one for key, one in ends.items() if one is not None}

@@ -90,6 +90,9 @@ def amended(lab: Lab, changes: Sequence[Amendment]) -> Lab:
         return lab
     parts: dict[str, Any] = {name: getattr(lab, name) for name in Lab.model_fields}
     for one in changes:
+        if one.body is not None and one.body.get("name", one.name) != one.name:
+            raise BadRule(f"{one.part}.{one.name}: it calls itself otherwise; remove the name",
+                          entries=frozenset({(one.part, one.name)}))  # fmt: skip
         entries = dict(parts[one.part])
         if one.body is None:
             entries.pop(one.name, None)

@@ -216,7 +216,7 @@ class Books:
 
     def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
         """Check the laws of the books, also against a checkpoint from the log; [] is right."""
-        with reading(self.engine) as tx:
+        with reading(self.engine, as_of_now=True) as tx:
             be_patient(tx)
             return check_books(tx, anchor=anchor)
 

@@ -5,17 +5,26 @@ where more happened are locked, loaded again and advanced, each in its own trans
 one slow or broken account never holds up the rest.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
+from quota.adopting import match_leases
 from quota.allowances import boost_ids
+from quota.amount import GpuTime
 from quota.attaching import keep_helping
 from quota.attachments import Attachment
-from quota.budgets import draw_from_pool, return_help, wants_help, wants_pool
+from quota.budgets import (
+    draw_from_pool,
+    pool_left,
+    pool_share,
+    return_help,
+    wants_help,
+    wants_pool,
+)
 from quota.clock import ms_between, to_ms
 from quota.desk import open_desk
 from quota.lab import Lab
@@ -26,10 +35,6 @@ from quota.reconcile import Advance, Seen, StopOrder, advance, deadline_of
 from quota.store import reads, writes
 from quota.store.engine import reading, transaction
 from quota.store.office import attachments_by_account
-
-# Leases for what runs without one get ids derived from the container, so that adopting twice is
-# once.
-_ADOPTED = UUID("0d3f5f5e-6f0b-5b7a-8a53-1f8a7a0c2b44")
 
 # Upper edges of the histogram of enforcement lag, in seconds; 50 is the promise.
 LAG_EDGES_S = (1, 2, 5, 10, 15, 20, 30, 50, 120)
@@ -70,18 +75,23 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
     result = TickResult()
     # A listing that names a container twice must not pass for two containers.
     given = replace(given, observed=tuple({one.ref: one for one in given.observed}.values()))
-    by_lease = _adopt_strays(engine, lab, hub_id, given, result)
-    seen = Seen(at=given.seen_at, by_lease=by_lease)
+    matched = match_leases(
+        engine, lab, hub_id, given.observed, seen_at=given.seen_at, now=given.now
+    )
+    result.adopted += matched.adopted
+    result.removals += matched.removals
+    seen = Seen(at=given.seen_at, by_lease=matched.by_lease)
     with reading(engine) as tx:
         open_leases = reads.all_open_leases(tx, hub_id)
         rows = reads.account_rows(tx, open_leases)
         lots = reads.open_lots(tx, open_leases)
         helped = attachments_by_account(tx, hub_id)
         boosts = _boosts_given(tx, rows, lab, given.now)
+        pools = _pools_left(tx, rows, lab, hub_id, given.now)
     quiet: list[tuple[UUID, datetime]] = []
     for row in rows:
         account, before = reads.account_of(row, lots[row["id"]]), open_leases[row["id"]]
-        ahead = _advance(account, before, seen, lab, now=given.now, boosts=boosts)
+        ahead = _advance(account, before, seen, lab, now=given.now, boosts=boosts, pools=pools)
         attachment = helped.get(account.id)
         if _is_quiet(account, before, ahead) and not _is_paid_by_others(
             account, ahead, attachment, lab, given.now
@@ -106,9 +116,26 @@ def _advance(
     *,
     now: datetime,
     boosts: Collection[UUID],
+    pools: Mapping[str, GpuTime],
 ) -> Advance:
     section = lab.section_of(account.name)
-    return advance(account, leases, seen, lab=lab, section=section, now=now, given=boosts)
+    left = pools.get(section.name, GpuTime.ZERO) if section else GpuTime.ZERO
+    pool = pool_share(lab, section, account, left, now)
+    return advance(
+        account, leases, seen, lab=lab, section=section, now=now, given=boosts, pool=pool
+    )
+
+
+def _pools_left(
+    tx: Connection, rows: Sequence[RowMapping], lab: Lab, hub_id: str, now: datetime
+) -> dict[str, GpuTime]:
+    """Look up what is in the pools of all sections that have somebody running."""
+    found: dict[str, GpuTime] = {}
+    for row in rows:
+        section = lab.section_of(row["name"])
+        if section is not None and section.pool is not None and section.name not in found:
+            found[section.name] = pool_left(tx, lab, hub_id, section, now)
+    return found
 
 
 def _boosts_given(
@@ -154,7 +181,10 @@ def _advance_locked(
         given = reads.existing_lots(
             tx, boost_ids(account.id, lab, desk.section, account.name, now)
         )
-        ahead = _advance(desk.account, desk.leases, seen, lab, now=now, boosts=given)
+        section = desk.section
+        left = pool_left(tx, lab, account.hub_id, section, now)
+        pools = {section.name: left} if section else {}
+        ahead = _advance(desk.account, desk.leases, seen, lab, now=now, boosts=given, pools=pools)
         desk.save()
         for old, new in zip(desk.leases, ahead.leases, strict=True):
             writes.update_lease(tx, old, new)
@@ -208,131 +238,3 @@ def _count_end(tx: Connection, lease: Lease) -> None:
     writes.add_to_counter(tx, "enforcement_lag_ms", "sum", lag_ms)
     edge = next((edge for edge in LAG_EDGES_S if lag_ms <= edge * 1000), "+Inf")
     writes.add_to_counter(tx, "enforcement_lag_bucket", str(edge), 1)
-
-
-# -- what runs without an open lease -------------------------------------------------------------
-
-
-def _adopt_strays(
-    engine: Engine, lab: Lab, hub_id: str, given: TickInput, result: TickResult
-) -> dict[UUID, Observed]:
-    """Match what is seen with leases; what has none gets one, or is ready to be removed."""
-    ids = {_wanted_id(one) for one in given.observed}
-    ids |= {uuid5(_ADOPTED, one.ref) for one in given.observed}
-    with reading(engine) as tx:
-        known = reads.leases_by_id(tx, ids)
-    by_lease: dict[UUID, Observed] = {}
-    for one in sorted(given.observed, key=_latest_last):
-        lease = _match(one, known, by_lease, seen_at=given.seen_at)
-        if lease is None:
-            adopted_id = _adopt(engine, lab, hub_id, one, known, now=given.now)
-            if adopted_id is not None:
-                by_lease[adopted_id] = one
-                result.adopted.append(one)
-        elif lease.is_open:
-            by_lease[lease.id] = one
-        elif not one.is_running:
-            result.removals.append(one.ref)
-    return by_lease
-
-
-def _latest_last(one: Observed) -> tuple[bool, str]:
-    # Of two containers with one lease the running one keeps it.
-    return (not one.is_running, one.ref)
-
-
-def _wanted_id(one: Observed) -> UUID:
-    return one.lease_id if one.lease_id is not None else uuid5(_ADOPTED, one.ref)
-
-
-def _match(
-    one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed], *, seen_at: datetime
-) -> Lease | None:
-    """Find the lease that pays for this; None when one has to be made."""
-    lease = known.get(uuid5(_ADOPTED, one.ref))
-    if lease is None and one.lease_id is not None:
-        lease = known.get(one.lease_id)
-    if lease is None or lease.id in taken:
-        return None
-    is_owner = lease.is_open or one.started_at is None or _is_charged(lease, one, seen_at)
-    return lease if is_owner else None
-
-
-def _is_charged(lease: Lease, one: Observed, seen_at: datetime) -> bool:
-    """Tell whether an ended lease has paid for all that this observation knows of.
-
-    It has not where a listing missed the container, so that the lease was ended too early.
-    """
-    if lease.ref != one.ref or lease.charged_until is None:
-        return False
-    return lease.charged_until >= (one.finished_at or seen_at)
-
-
-def _adopt(
-    engine: Engine, lab: Lab, hub_id: str, one: Observed, known: dict[UUID, Lease], *,
-    now: datetime,
-) -> UUID | None:  # fmt: skip
-    """Open a lease for what runs without one, from its real start, so that it is charged.
-
-    A CPU session that was started while the service was away goes on. A GPU session without a
-    lease has no slot: it is charged and stopped. One that was adopted before, and was missed in a
-    listing since, has its lease opened again.
-    """
-    if one.started_at is None:
-        return None
-    earlier = known.get(uuid5(_ADOPTED, one.ref)) or known.get(_wanted_id(one))
-    lease_id = _wanted_id(one) if earlier is None else uuid5(_ADOPTED, one.ref)
-    with transaction(engine, step="tick_adopts") as tx:
-        writes.create_account(tx, hub_id, one.account)
-        row = reads.account_row(tx, hub_id, one.account, lock=True)
-        assert row is not None, "just made"
-        taken = {lease.server_name for lease in reads.open_leases(tx, row["id"])}
-        name = one.server_name
-        adopted = _adopted_lease(
-            lease_id,
-            row["id"],
-            one,
-            lab,
-            started_at=_unpaid_from(one, earlier),
-            server_name=name if name not in taken else f"{name}#{one.ref[:12]}",
-            now=now,
-        )
-        if earlier is not None and earlier.id == lease_id:
-            writes.update_lease(tx, earlier, adopted)
-        else:
-            writes.insert_lease(tx, adopted)
-    return lease_id
-
-
-def _unpaid_from(one: Observed, earlier: Lease | None) -> datetime:
-    assert one.started_at is not None
-    if earlier is None or earlier.ref != one.ref or earlier.charged_until is None:
-        return one.started_at
-    return max(one.started_at, earlier.charged_until)
-
-
-def _adopted_lease(
-    lease_id: UUID, account_id: int, one: Observed, lab: Lab, *, started_at: datetime,
-    server_name: str, now: datetime,
-) -> Lease:  # fmt: skip
-    flavor = lab.flavors.get(one.flavor)
-    weight = flavor.weight_mgpu if flavor else 0
-    return Lease(
-        id=lease_id,
-        account_id=account_id,
-        server_name=server_name,
-        flavor=one.flavor,
-        image="",
-        state="active" if weight == 0 else "stopping",
-        weight_mgpu=weight,
-        share_mgpu=0,
-        memory_mib=0,
-        requested_at=now,
-        asked_at=now,
-        ref=one.ref,
-        started_at=started_at,
-        observed_until=started_at,
-        charged_until=started_at,
-        stop_reason=None if weight == 0 else "orphan",
-        stop_asked_at=None if weight == 0 else now,
-    )

@@ -58,7 +58,8 @@ def _arguments() -> argparse.Namespace:
 def _again(given: argparse.Namespace, seed: int) -> str:
     words = ["python -m quota.simulation", f"--lab {given.lab}" if given.lab != _LAB else "",
              f"--seed {seed}", f"--weeks {given.weeks}" if given.weeks else "",
-             f"--gpus {given.gpus} --faults {given.faults} --today {given.today:%Y-%m-%d}"]  # fmt: skip
+             f"--gpus {given.gpus} --faults {given.faults}",
+             f"--today {given.today:%Y-%m-%d}"]  # fmt: skip
     return " ".join(word for word in words if word)
 
 

@@ -112,7 +112,7 @@ class Faults:
             case _:
                 look(listing, now)
 
-    def _at_begin(self, connection: Connection) -> None:
+    def _at_begin(self, _connection: Connection) -> None:
         if self.kind == "database_refuses" and self._is_here():
             self._strike("database_refuses")
             cause = sqlite3.OperationalError("database is locked")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from quota.admission import Admit, Decision, Funds, Refuse, Wait, ask_of, decide
+from quota.admission import Admit, Decision, Funds, Refuse, Wait, decide
 from quota.allowances import boost_ids, settle
 from quota.amount import GpuTime
 from quota.budgets import wants_pool
@@ -163,7 +163,7 @@ class MemoryKeeper:
         after = replace(lease, asked_at=now)
         if offer is not None and lease.gpu_uuid is None:
             after = replace(after, gpu_uuid=offer.uuid, offered_at=now)
-            self.gpus[offer.uuid] = occupy(offer, _ask(after))
+            self._take(offer.uuid, _ask(after))
         self._keep(holding, after)
         return Answer(state="waiting", gpu_uuid=after.gpu_uuid, wait_reason=reason)
 
@@ -171,7 +171,7 @@ class MemoryKeeper:
         self, holding: Holding, lease: Lease, slot: GpuUse | None, hold: GpuTime, now: datetime
     ) -> Answer:
         if slot is not None and lease.gpu_uuid is None:
-            self.gpus[slot.uuid] = occupy(slot, _ask(lease))
+            self._take(slot.uuid, _ask(lease))
         holding.account.pend(lease.id, hold, at=now)
         holding.note()
         uuid = slot.uuid if slot else None
@@ -250,6 +250,10 @@ class MemoryKeeper:
         holding.leases[lease.id] = lease
         if lease.state == "waiting":
             self.waiting[lease.id] = lease
+
+    def _take(self, uuid: str, ask: Ask) -> None:
+        # Of the GPU as it is: a slot from the line shows it with those ahead already on it.
+        self.gpus[uuid] = occupy(self.gpus[uuid], ask)
 
     def _line(self, now: datetime) -> list[Waiter]:
         since = now - timedelta(seconds=self._lab.policy.waiter_timeout_s)

@@ -4,7 +4,8 @@ There is no step where nothing can change. A tick that is left out changes no bo
 costs is metered from the runtime's own start to its own end, and split where lots end, whenever
 that is seen; when hours run out, the last tick has told. So ticks are due where a session starts
 or ends, where hours run out, at time-outs, and where the rules change by themselves (edges of
-weeks, boosts and blackouts). A test compares the books with those of a worker that ticks every 15 s.
+weeks, boosts and blackouts). A test compares the books with those of a worker that ticks every
+15 s.
 """
 
 from collections.abc import Callable, Iterable
@@ -92,8 +93,8 @@ class Simulation:
                 self.tick(event.names)
             case "edge":
                 self.tick(None)
-                for stay in list(self.line):
-                    self._ask_while_waiting(stay)
+                for stay in [stay for stay in self.line if not stay.has_given_up]:
+                    self._ask(stay)
             case "organize":
                 self.organize()
             case _:
@@ -178,9 +179,10 @@ class Simulation:
     def _ask_while_waiting(self, stay: Stay) -> None:
         if stay.has_given_up or stay.state not in ("asking", "waiting"):
             return
-        if stay.state == "waiting" and not stay.has_offer:
-            self._keep_place(stay)
+        was_waiting = stay.state == "waiting"
         self._ask(stay)
+        if was_waiting and stay.state == "waiting" and not stay.has_offer:
+            self._keep_place(stay)
 
     def _admitted(self, stay: Stay, answer: Answer) -> None:
         if stay.state not in ("asking", "waiting"):

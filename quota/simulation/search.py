@@ -54,6 +54,7 @@ def search_seed(search: Search, seed: int, path: Path) -> Done:
         torture.run()
         torture.finish()
         return Done(steps=torture.record.steps, sessions=len(torture.world.ran),
-                    faults=dict(torture.faults.counts), digest=torture.digest.hexdigest())  # fmt: skip
+                    faults=dict(torture.faults.counts),
+                    digest=torture.digest.hexdigest())  # fmt: skip
     finally:
         engine.dispose()

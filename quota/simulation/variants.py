@@ -46,6 +46,7 @@ def with_scholars(lab: Lab, count: int) -> Lab:
 
 def with_allowance(lab: Lab, percent: int) -> Lab:
     """Return the lab with all hours of weeks and due dates scaled."""
+
     def scaled(hours: GpuTime) -> GpuTime:
         return GpuTime(hours.mgpu_ms * percent // 100)
 
@@ -75,12 +76,14 @@ def for_planning(lab: Lab) -> Lab:
     """Return the lab with numbers that cost simulated work and change no wait and no charge.
 
     A hold that reaches further has to be rolled less often; with several sessions at once it
-    could keep another one from starting, so there it stays as it is. Warnings are left out. A
+    could keep another one from starting, and a section's pool is drawn from by holds, so there it
+    stays as it is. Warnings are left out. A
     place in the line is kept for an hour of silence; the simulation ends it in time by itself.
     """
     policy: dict[str, Any] = {"warn_before_min": (), "waiter_timeout_s": 3600}
     several = [one.sessions or 1 for one in lab.scholars.values()]
-    if max([lab.policy.sessions_per_scholar, *several]) == 1:
+    has_pool = any(one.pool is not None for one in lab.sections.values())
+    if not has_pool and max([lab.policy.sessions_per_scholar, *several]) == 1:
         policy["hold_step_s"] = 86_400
     return _with(lab, policy=lab.policy.model_copy(update=policy))
 

@@ -96,13 +96,14 @@ def draw_visits(
     those who were there before.
     """
     flavors = _wanted_flavors(lab, behaviour)
-    visits = []
+    visits: list[Visit] = []
     for name, some in section_weeks(lab, today=today, weeks=weeks).items():
         section = lab.sections[name]
         profiles = [(week, _profile(lab, section, week, behaviour)) for week in some]
         for scholar in section.scholars:
             rng = Random(f"{seed}:{scholar}")  # noqa: S311
-            visits += _visits_of(lab, section, scholar, profiles, flavors, behaviour, rng)
+            visits += _visits_of(lab, section, scholar, profiles=profiles, flavors=flavors,
+                                 behaviour=behaviour, rng=rng)  # fmt: skip
     return sorted(visits, key=lambda visit: (visit.at, visit.scholar))
 
 
@@ -115,7 +116,7 @@ def expected_min(median: float, spread: float) -> float:
 
 
 def _visits_of(
-    lab: Lab, section: Section, scholar: str, profiles: Sequence[tuple[Week, "_Profile"]],
+    lab: Lab, section: Section, scholar: str, *, profiles: Sequence[tuple[Week, "_Profile"]],
     flavors: Sequence[tuple[Flavor, float]], behaviour: Behaviour, rng: Random,
 ) -> Iterator[Visit]:  # fmt: skip
     """Draw one scholar's visits, so many as use the wanted hours on average."""

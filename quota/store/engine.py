@@ -78,9 +78,15 @@ def transaction(engine: Engine, *, step: str = "") -> Iterator[Connection]:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that only reads; it takes no writer's lock."""
-    with _translated(), engine.connect().execution_options(**{_READ: True}) as connection:
+def reading(engine: Engine, *, as_of_now: bool = False) -> Iterator[Connection]:
+    """Open a transaction that only reads; it takes no writer's lock.
+
+    With `as_of_now` all its queries see the same instant, for checks that compare them.
+    """
+    options: dict[str, Any] = {_READ: True}
+    if as_of_now and engine.dialect.name == "postgresql":  # SQLite never reads otherwise
+        options["isolation_level"] = "REPEATABLE READ"
+    with _translated(), engine.connect().execution_options(**options) as connection:
         yield connection
         connection.rollback()
 

@@ -68,6 +68,7 @@ def url_of(engine: Engine) -> str:
 
 
 def settings_on(engine: Engine, folder: Path, **more: Any) -> ApiSettings:
+    folder.mkdir(exist_ok=True)
     lab_file = folder / "lab.yaml"
     if not lab_file.exists():
         lab_file.write_text(LAB_YAML)

@@ -58,8 +58,8 @@ def test_p02_a_grant_given_twice_is_given_once(service: ApiDesk) -> None:
     assert service.get("/v1/accounts/ada").json()["balance_hours"] == "12.00"
 
 
-@pytest.mark.parametrize("token", ["token-ada", "token-tomas", "token-service"])
-def test_only_organizers_give(service: ApiDesk, token: str) -> None:
+@pytest.mark.parametrize("token", ["token-ada", "token-service", ADMISSION_SECRET])
+def test_only_organizers_and_tas_give(service: ApiDesk, token: str) -> None:
     problem(service.grant("ada", token=token), 403, "forbidden")
     assert service.get("/v1/accounts/ada").json()["balance_hours"] == "10.00"
 

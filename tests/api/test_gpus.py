@@ -13,7 +13,7 @@ import pynvml
 import pytest
 
 from api.gpus import GpuDevice, InventoryUnavailable, NvmlInventory, choose_inventory
-from quota.lab import DeclaredGpu
+from quota.lab_gpus import DeclaredGpu
 
 GIB = 1 << 30
 DECLARED = [DeclaredGpu(name="Virtual GPU", memory_mib=16384, count=2)]

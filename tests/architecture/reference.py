@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from api.app import PROXY_PREFIX
+from api.app import PROXY_PREFIX, ROUTERS
 from api.cli import app as command_line
 from api.metrics import Metrics
 from api.problems import OWN_CODES, STATUS
-from api.routes import accounts, grants, health, leases
+from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from hub.settings import HubSettings
@@ -73,7 +73,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
 
 def route_rows() -> list[tuple[str, ...]]:
     app = FastAPI()
-    for router in (leases.router, accounts.router, grants.router, health.router):
+    for router in (*ROUTERS, health.router):
         app.include_router(router)
     return [
         (f"`{method.upper()} {path}`", route["description"].splitlines()[0])

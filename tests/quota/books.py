@@ -16,6 +16,8 @@ from quota.observed import Observed
 from quota.office import Office
 from quota.placement import GpuUse
 from quota.service import Books
+from quota.store import reads
+from quota.store.engine import reading
 from quota.tick import TickResult
 from quota.views import LeaseView
 
@@ -80,15 +82,17 @@ class Desk:
     lab: Lab = field(default_factory=make_lab)
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOON))
     containers: dict[str, Observed] = field(default_factory=dict)
+    hub_id: str = "main"
 
     def __post_init__(self) -> None:
-        self.books = Books(self.engine, self.lab, self.clock)
+        self.books = Books(self.engine, self.lab, self.clock, hub_id=self.hub_id)
         self.office = Office(self.books)
-        self.books.set_inventory([gpu("GPU-0"), gpu("GPU-1")])
+        prefix = "GPU" if self.hub_id == "main" else self.hub_id
+        self.books.set_inventory([gpu(f"{prefix}-0"), gpu(f"{prefix}-1")])
 
     def ask(self, who: str = "ada", flavor: str = "whole", *, lease_id: UUID | None = None,
             server: str = "", present: bool = True) -> LeaseView:  # fmt: skip
-        wanted = LeaseRequest(hub_id="main", account=who, server_name=server, flavor=flavor,
+        wanted = LeaseRequest(hub_id=self.hub_id, account=who, server_name=server, flavor=flavor,
                               image="base")  # fmt: skip
         return self.books.request_lease(lease_id or uuid4(), wanted, present=present)
 
@@ -96,7 +100,7 @@ class Desk:
         """Let the container of a held lease start now."""
         ref = f"c-{view.lease.id}"
         self.containers[ref] = Observed(
-            ref=ref, lease_id=view.lease.id, hub_id="main", account=view.account,
+            ref=ref, lease_id=view.lease.id, hub_id=self.hub_id, account=view.account,
             server_name=view.lease.server_name, flavor=view.lease.flavor,
             started_at=self.clock.now(), finished_at=None, exit_code=None,
         )  # fmt: skip
@@ -149,6 +153,14 @@ class Desk:
     def at(self, text: str) -> None:
         """Set the clock to an instant of UTC."""
         self.clock.set(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+    def budget(self, kind: str, name: str) -> GpuTime:
+        """Tell what a pool, help budget or TA has, as the ledger says it."""
+        with reading(self.engine) as tx:
+            row = reads.account_row(tx, self.hub_id, name, kind=kind)
+        assert row is not None, "made at its first use"
+        posted: GpuTime = row["posted"]
+        return posted
 
     def sources(self, who: str = "ada") -> dict[str, str]:
         """Tell what is left of each kind of lot that can be used now."""

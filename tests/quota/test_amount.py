@@ -173,3 +173,21 @@ def test_people_read_hours_rounded_once(mgpu_ms: int, text: str) -> None:
 def test_hours_with_two_decimals_survive_a_round_trip(hundredths: int) -> None:
     amount = GpuTime.hours(Decimal(hundredths) / 100)
     assert GpuTime.hours(amount.hours_text()) == amount
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_the_exact_text_of_an_amount_gives_the_amount_back(mgpu_ms: int) -> None:
+    amount = GpuTime(mgpu_ms)
+    text = amount.text().removeprefix("-")
+    assert GpuTime.parse(text) == GpuTime(abs(mgpu_ms))
+    assert amount.text().startswith("-") == (mgpu_ms < 0)
+    assert "e" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("mgpu_ms", "text"),
+    [(0, "0"), (3_600_000_000, "1"), (26_100_000_000, "7.25"), (60_000_000, "1 min"),
+     (1, "0.000001 s"), (90_000_000, "0.025"), (36, "0.000036 s")],
+)  # fmt: skip
+def test_the_exact_text_takes_the_largest_unit_that_fits(mgpu_ms: int, text: str) -> None:
+    assert GpuTime(mgpu_ms).text() == text

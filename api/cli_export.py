@@ -1,0 +1,63 @@
+"""Commands that write files: usage, a section's calendar, the head of the audit trail."""
+
+from typing import Annotated
+
+import typer
+
+from api.cli_office import scholars_in
+from api.cli_settings import CliSettings, open_books
+from api.cli_words import (
+    FromOption,
+    OutputOption,
+    SectionOption,
+    UntilOption,
+    output_to,
+    read_span,
+)
+from api.exports import UsageFormat, export, usage_line
+from api.ical import calendar_of
+from quota import listings
+from quota.office import Office
+from quota.section_week import section_weeks
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def usage(
+    since: FromOption,
+    until: UntilOption,
+    section: SectionOption = None,
+    form: Annotated[UsageFormat, typer.Option("--format", help="Of the file.")] = "csv",
+    output: OutputOption = None,
+) -> None:
+    """Write every posted charge that touches a time."""
+    start, end = read_span(since, until)
+    with open_books(CliSettings()) as books, output_to(output) as file:
+        lab = books.lab
+        names = scholars_in(lab, section) if section else listings.account_names(books)
+        lines = (usage_line(one, lab) for one in listings.charges(books, names, start, end))
+        head = f'"starts_at":"{start.isoformat()}","ends_at":"{end.isoformat()}",'
+        for part in export(lines, form, head=head):
+            file.write(part)
+
+
+@app.command()
+def calendar(
+    section: Annotated[str, typer.Argument(help="Its name.", show_default=False)],
+    output: OutputOption = None,
+) -> None:
+    """Write a section's weeks, due dates and hours as iCalendar."""
+    with open_books(CliSettings()) as books, output_to(output) as file:
+        scholars_in(books.lab, section)
+        found, now = books.lab.sections[section], books.clock.now()
+        weeks = section_weeks(books.lab, found, now)
+        file.write(calendar_of(books.lab.name, found.title or section, weeks,
+                               hub_id=books.hub_id, now=now))  # fmt: skip
+
+
+@app.command()
+def trail_head(output: OutputOption = None) -> None:
+    """Write number and hash of the last line of the audit trail; keep it elsewhere."""
+    with open_books(CliSettings()) as books, output_to(output) as file:
+        file.write(f"{Office(books).trail_head().text()}\n".encode())
