@@ -122,8 +122,10 @@ def pool_share(
     lab: Lab, section: Section | None, account: Account, left: GpuTime, now: datetime
 ) -> GpuTime:
     """Return how much of what is left in the pool a scholar may draw, if nobody else does."""
+    if section is None or section.pool is None:
+        return ZERO
     week = current_week(lab, section, now)
-    if section is None or section.pool is None or week is None:
+    if week is None:
         return ZERO
     lot_id = _pool_lot_id(account, week)
     drawn = GpuTime.total(lot.amount for lot in account.lots if lot.id == lot_id)

@@ -17,7 +17,7 @@ STEPS = frozenset({
     "grant", "office_grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
     # the worker
-    "inventory", "tick_adopts", "tick_advances", "tick_seen", "checkpoint",
+    "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
 })  # fmt: skip
 
 # Each is a call of `failpoint` between two writes of one transaction.

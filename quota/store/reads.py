@@ -131,6 +131,15 @@ def open_leases(tx: Connection, account_id: int) -> list[Lease]:
     return [_lease(row) for row in tx.execute(_OPEN_LEASES, {"account": account_id}).mappings()]
 
 
+def open_leases_of(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lease]]:
+    """Read the leases of many accounts that have not ended, by account."""
+    found: dict[int, list[Lease]] = {account_id: [] for account_id in account_ids}
+    query = select(leases).where(leases.c.account_id.in_(list(found)), leases.c.state != "ended")
+    for row in tx.execute(query.order_by(leases.c.requested_at)).mappings():
+        found[row["account_id"]].append(_lease(row))
+    return found
+
+
 def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:
     """Read every open lease of a hub, by account."""
     query = (

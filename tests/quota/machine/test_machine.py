@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
+from quota.chain import GENESIS
 from quota.ledger import Account
 from quota.store.engine import open_engine, transaction
 from quota.store.migrate import upgrade
-from quota.store.tables import metadata
+from quota.store.tables import audit_head, metadata
 from tests.quota.machine.lab_machine import LabMachine
 
 # A failing seed is printed; GPULAB_SEED=<it> plays the same again.
@@ -28,6 +29,8 @@ QUICK = settings(
     report_multiple_bugs=False,
 )
 PROMISED = settings(QUICK, max_examples=20, stateful_step_count=200)
+
+GUARDED = {"entries": "entries_only_grow", "audit": "audit_only_grows"}
 
 
 @pytest.fixture
@@ -57,19 +60,24 @@ def play(engine: Engine, size: settings) -> None:
 
 
 def empty(engine: Engine) -> None:
+    """Empty all tables; the guards of the ledger and of the trail have to be lifted for that."""
     with transaction(engine) as tx:
         if engine.dialect.name == "postgresql":
-            tx.execute(text("ALTER TABLE entries DISABLE TRIGGER entries_only_grow"))
+            for table, trigger in GUARDED.items():
+                tx.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"))
             tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
-            tx.execute(text("ALTER TABLE entries ENABLE TRIGGER entries_only_grow"))
-            return
-        guard = tx.execute(text(
-            "SELECT sql FROM sqlite_master WHERE name = 'entries_no_delete'"
-        )).scalar_one()  # fmt: skip
-        tx.execute(text("DROP TRIGGER entries_no_delete"))
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(table.delete())
-        tx.execute(text(guard))
+            for table, trigger in GUARDED.items():
+                tx.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))
+        else:
+            find = text("SELECT name, sql FROM sqlite_master WHERE name LIKE '%_no_delete'")
+            guards = tx.execute(find).all()
+            for name, _ in guards:
+                tx.execute(text(f"DROP TRIGGER {name}"))
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(table.delete())
+            for _, guard in guards:
+                tx.execute(text(guard))
+        tx.execute(insert(audit_head).values(id=1, seq=0, head=GENESIS))
 
 
 def test_p03_the_books_equal_the_model(memory_engine: Engine) -> None:
