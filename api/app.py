@@ -82,4 +82,12 @@ def create_app(
         app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
     app.include_router(health.router)
     describe(app)
+    _build_routes(app)
     return app
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Build every route now: FastAPI does it at the first request, which would wait for it."""
+    nowhere = {"type": "http", "path": "/-", "root_path": "", "method": "GET", "headers": []}
+    for route in app.routes:
+        route.matches(nowhere)

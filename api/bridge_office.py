@@ -125,7 +125,7 @@ def trial_out(
             for one in shown
         ],
         changes_left_out=len(plan.grants) - len(shown),
-        token=None if faults else plan.token,
+        token=None if faults else plan.fingerprint,
     )  # fmt: skip
 
 

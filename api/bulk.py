@@ -110,7 +110,7 @@ def carry_out(office: Office, sent: SentBulk, token: str | None, *, by: By) -> B
                       "Send it with dry_run=true, then again with the token of the answer."
                       )  # fmt: skip
     plan, faults = _plan(office, sent)
-    if token != plan.token:
+    if token != plan.fingerprint:
         raise Problem(409, "other_trial", "This is not what was tried",
                       "The token belongs to another dry run. Try it again.")  # fmt: skip
     if faults:

@@ -164,7 +164,7 @@ def grant_file(
             shown = trial_out(plan, faults, left)
             say([*_trial_lines(plan), *_confirmation(file, plan)], shown, as_json=json)
             return
-        if token != plan.token:
+        if token != plan.fingerprint:
             raise refuse(["The token belongs to another dry run. Nothing was given."])
         views = Office(books).grant_many(plan, by=by_me())
     say([f"{plan.total.hours_text()} GPU-hours were given to {len(views)} scholar(s)."],
@@ -231,4 +231,4 @@ def _trial_lines(plan: BulkPlan) -> list[str]:
 
 def _confirmation(file: Path, plan: BulkPlan) -> list[str]:
     return ["Nothing was given yet. To give it:",
-            f"  gpulab grant --file {file} --id {plan.id} --token {plan.token}"]  # fmt: skip
+            f"  gpulab grant --file {file} --id {plan.id} --token {plan.fingerprint}"]  # fmt: skip

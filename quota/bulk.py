@@ -1,6 +1,6 @@
 """Grants for many scholars at once: read, tried with a diff, then confirmed. Pure.
 
-The trial returns a token over exactly what was tried. The confirmation has to carry it, so that
+The trial returns a fingerprint of exactly what was tried. The confirmation carries it, so that
 what is written is what somebody has seen.
 """
 
@@ -57,7 +57,7 @@ class BulkPlan:
     id: UUID
     grants: tuple[PlannedGrant, ...]
     faults: tuple[RowFault, ...]
-    token: str
+    fingerprint: str
 
     @property
     def total(self) -> GpuTime:
@@ -66,7 +66,7 @@ class BulkPlan:
 
 
 def plan_grants(bulk_id: UUID, rows: Sequence[GrantRow], lab: Lab, now: datetime) -> BulkPlan:
-    """Check every row; the token covers the id and all rows."""
+    """Check every row; the fingerprint covers the id and all rows."""
     grants, faults = [], []
     seen: dict[str, int] = {}
     for row in rows:
@@ -78,7 +78,7 @@ def plan_grants(bulk_id: UUID, rows: Sequence[GrantRow], lab: Lab, now: datetime
         grant_id = uuid5(bulk_id, row.account)
         grants.append(PlannedGrant(id=grant_id, row=row, amount=GpuTime.parse(row.hours)))
     return BulkPlan(id=bulk_id, grants=tuple(grants), faults=tuple(faults),
-                    token=_token(bulk_id, rows))  # fmt: skip
+                    fingerprint=_fingerprint(bulk_id, rows))  # fmt: skip
 
 
 def read_csv(text: str, *, until: datetime | None = None) -> tuple[list[GrantRow], list[RowFault]]:
@@ -133,7 +133,7 @@ def _fault_of_hours(hours: str) -> str | None:
     return None if amount > GpuTime.ZERO else "a grant has to be more than 0 GPU-hours"
 
 
-def _token(bulk_id: UUID, rows: Iterable[GrantRow]) -> str:
+def _fingerprint(bulk_id: UUID, rows: Iterable[GrantRow]) -> str:
     digest = hashlib.sha256(bulk_id.bytes)
     for row in rows:
         for text in (row.account, row.hours, row.reason, str(row.until)):

@@ -49,7 +49,7 @@ def explain(
 ) -> tuple[BalanceLine, ...]:  # fmt: skip
     """Return one line for each thing that gave or took GPU time which counts now."""
     lines: list[BalanceLine] = []
-    for lot in sorted(lots, key=lambda lot: (lot.ends_at, lot.id)):
+    for lot in sorted(lots, key=lambda lot: (lot.ends_at, lot.starts_at, lot.id)):
         if lot.is_usable(now):
             lines += _lot_lines(lot, [one for one in uses if one.lot_id == lot.id])
     if unposted:

@@ -16,6 +16,7 @@ from quota.amount import GpuTime
 from quota.attachments import Attachment, AttachMode, DetachReason
 from quota.audit import AuditLine, By, TrailHead, faults_of_trail
 from quota.bulk import BulkPlan
+from quota.bulk_giving import give_many
 from quota.desk import Desk, open_desk
 from quota.errors import BadAmount, NoSuchAccount, NoSuchThing
 from quota.hour_requests import HourRequest
@@ -57,23 +58,8 @@ class Office:
             return answers.grant_view(row, self.books.hub_id, name)
 
     def grant_many(self, plan: BulkPlan, *, by: By) -> list[GrantView]:
-        """Carry out a bulk grant that was tried before: all of it, or nothing.
-
-        Raises:
-            BadAmount: the plan has faults.
-
-        """
-        if plan.faults:
-            raise BadAmount(f"{len(plan.faults)} rows cannot be granted; nothing was given.")
-        views = []
-        with transaction(self.books.engine, step="grant_many") as tx:
-            # In one order for everybody, so that two bulk grants never wait for each other.
-            for one in sorted(plan.grants, key=lambda one: one.row.account):
-                desk = self._desk(tx, one.row.account)
-                row = giving.give(desk, one.id, one.amount, by=by, reason=one.row.reason,
-                                  until=one.row.until)  # fmt: skip
-                views.append(answers.grant_view(row, self.books.hub_id, one.row.account))
-        return views
+        """Carry out a bulk grant that was tried before; see `quota.bulk_giving`."""
+        return give_many(self.books, plan, by=by)
 
     def refund(
         self, incident: Incident, *, by: By, names: Sequence[str] | None = None,

@@ -1,16 +1,20 @@
 """Reading lists a page at a time: each page begins after the last entry of the one before."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, or_, select
 
+from quota.amount import GpuTime
 from quota.hour_requests import HourRequest
 from quota.store.tables import accounts, lots
 from quota.store.tables import hour_requests as requests_table
 
 # What people give, apart from what the rules give each week.
 _GIVEN = ("grant", "ta_grant", "request", "refund")
+# Parameters of one statement: SQLite takes 32,766 at most.
+_IDS_AT_ONCE = 5_000
 _REQUEST_FIELDS = tuple(HourRequest.__slots__)
 
 
@@ -62,6 +66,17 @@ def hour_requests(
         (row["name"], HourRequest(**{name: row[name] for name in _REQUEST_FIELDS}))
         for row in tx.execute(query).mappings()
     ]
+
+
+def lots_named(tx: Connection, ids: Sequence[UUID]) -> list[tuple[UUID, GpuTime, str]]:
+    """Read amount and reason of those lots that exist."""
+    found: list[tuple[UUID, GpuTime, str]] = []
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        query = select(lots.c.id, lots.c.amount, lots.c.reason).where(
+            lots.c.id.in_(ids[start : start + _IDS_AT_ONCE])
+        )
+        found += [(row.id, row.amount, row.reason) for row in tx.execute(query)]
+    return found
 
 
 def _later(table: Table, instant: str, after: tuple[datetime, UUID]) -> ColumnElement[bool]:

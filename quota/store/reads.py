@@ -71,6 +71,14 @@ def account_rows(tx: Connection, ids: Iterable[int], *, lock: bool = False) -> l
     return list(tx.execute(_locked(query, lock=lock)).mappings())
 
 
+def lock_scholars(tx: Connection, hub_id: str, names: Iterable[str]) -> None:
+    """Lock the accounts that are there already, in id order."""
+    query = select(accounts.c.id).where(
+        accounts.c.hub_id == hub_id, accounts.c.kind == "scholar", accounts.c.name.in_(list(names))
+    )
+    tx.execute(query.order_by(accounts.c.id).with_for_update()).all()
+
+
 def account_of(row: RowMapping, open_lots: list[Lot]) -> Account:
     """Put an account together from its row and its open lots."""
     return Account(

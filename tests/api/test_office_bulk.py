@@ -82,7 +82,7 @@ def test_one_bad_row_of_a_hundred_thousand(office: ApiDesk) -> None:
     rows = [f"scholar-{number},1,project" for number in range(99_999)]
     rows.insert(60_000, "ada,1.00000000000001,project")
     text = "account,hours,reason\n" + "\n".join(rows)
-    office.client.app.state.books.lab = office.books.lab.model_copy(
+    office.client.app.state.books.lab = office.books.books.lab.model_copy(
         update={"default_section": "utc"})  # fmt: skip
     began = time.monotonic()
     tried = send(office, text, dry_run=True)
@@ -118,3 +118,19 @@ def test_only_this_route_takes_large_bodies(office: ApiDesk) -> None:
     large = "x" * 17_000_000
     problem(send(office, large, dry_run=True), 413, "too_large")
     problem(office.raw("PUT", f"/v1/grants/{uuid4()}", b"x" * 70_000), 413, "too_large")
+
+
+def test_a_large_file_is_given_in_parts_and_checked_before_the_first(office: ApiDesk) -> None:
+    lab = office.books.books.lab.model_copy(update={"default_section": "utc"})
+    office.client.app.state.books.lab = lab
+    office.books.books.lab = lab
+    rows = [f"scholar-{number:03},1,project" for number in range(250)]
+    text, bulk_id = "account,hours,reason\n" + "\n".join(rows), uuid4()
+    token = send(office, text, bulk_id=bulk_id, dry_run=True).json()["token"]
+    done = send(office, text, bulk_id=bulk_id, token=token).json()
+    assert (done["count"], len(done["grants"]), done["grants_left_out"]) == (250, 200, 50)
+    other = text.replace("scholar-249,1,", "scholar-249,2,").replace("scholar-000", "scholar-999")
+    token = send(office, other, bulk_id=bulk_id, dry_run=True).json()["token"]
+    problem(send(office, other, bulk_id=bulk_id, token=token), 409, "grant_conflict")
+    assert office.get("/v1/accounts/scholar-999").json()["balance_hours"] == "14.00"
+    assert office.get("/v1/accounts/scholar-249").json()["balance_hours"] == "15.00"

@@ -83,11 +83,15 @@ def route_rows() -> list[tuple[str, ...]]:
 
 
 def command_rows() -> list[tuple[str, ...]]:
-    group: Any = typer.main.get_command(command_line)
-    return [
-        (f"`gpulab {name}`", (command.help or "").splitlines()[0])
-        for name, command in group.commands.items()
-    ]
+    return list(_commands(typer.main.get_command(command_line), "gpulab"))
+
+
+def _commands(group: Any, before: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before} {name}")
+        else:
+            yield f"`{before} {name}`", (command.help or "").splitlines()[0]
 
 
 def tables() -> dict[str, str]:

@@ -18,6 +18,7 @@ from quota import requests
 from quota.admission import Decision, decide
 from quota.amount import GpuTime
 from quota.clock import ManualClock
+from quota.desk import open_desk
 from quota.errors import BooksUnavailable, InsufficientBalance
 from quota.leases import LeaseRequest
 from quota.service import Books
@@ -82,13 +83,13 @@ def test_p01_catches_a_read_without_a_lock(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: without the lock the constraints refuse the second, with an error."""
-    monkeypatch.setattr(reads, "_locked", lambda query, *, lock: query)
+    monkeypatch.setattr(reads, "_ACCOUNT_LOCKED", reads._ACCOUNT)
     if engine.dialect.name == "sqlite":
         event.remove(engine, "begin", store._begin_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     books = one_step_books(engine)
     with transaction(engine) as tx:
-        requests.open_desk(tx, ONE_STEP, "main", "ada", now=NOON)
+        open_desk(tx, ONE_STEP, "main", "ada", now=NOON)
 
     def slow(*args: Any, **how: Any) -> Decision:
         time.sleep(0.3)  # between the look and the write, so that all have looked

@@ -168,7 +168,7 @@ def test_an_account_twice_and_an_end_in_the_past_are_faults() -> None:
     ]
 
 
-def test_a_bulk_grant_gives_all_once_and_its_token_covers_every_cell(desk: Desk) -> None:
+def test_a_bulk_grant_gives_all_once_and_its_fingerprint_covers_every_cell(desk: Desk) -> None:
     rows = [GrantRow(line=2, account="ada", hours="1", reason="x"),
             GrantRow(line=3, account="dina", hours="1.5", reason="y")]  # fmt: skip
     plan = plan_grants(BULK, rows, desk.books.lab, NOON)
@@ -183,4 +183,4 @@ def test_a_bulk_grant_gives_all_once_and_its_token_covers_every_cell(desk: Desk)
         plan_grants(BULK, [rows[0], GrantRow(line=3, account="dina", hours="1", reason=".5y")],
                     desk.books.lab, NOON),
     ]  # fmt: skip
-    assert len({plan.token, *(one.token for one in others)}) == 4
+    assert len({plan.fingerprint, *(one.fingerprint for one in others)}) == 4

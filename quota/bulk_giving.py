@@ -1,0 +1,63 @@
+"""Carrying out a bulk grant that was tried before."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from quota import answers, giving
+from quota.audit import By
+from quota.bulk import BulkPlan, PlannedGrant
+from quota.desk import open_desk
+from quota.errors import BadAmount, GrantConflict
+from quota.service import Books
+from quota.store import lists, reads
+from quota.store.engine import reading, transaction
+from quota.views import GrantView
+
+# So many fit into the time that a start of a session may wait for the database.
+_AT_ONCE = 100
+
+
+def give_many(books: Books, plan: BulkPlan, *, by: By) -> list[GrantView]:
+    """Give what a plan says; safe to repeat.
+
+    Everything is checked before anything is written. A large plan is then written a part at a
+    time, so that sessions can start meanwhile; if that breaks off, repeating it gives the rest.
+
+    Raises:
+        BadAmount: the plan has faults.
+        GrantConflict: the id was used before for other grants.
+
+    """
+    if plan.faults:
+        raise BadAmount(f"{len(plan.faults)} rows cannot be granted; nothing was given.")
+    with reading(books.engine) as tx:
+        _check_unused(tx, plan.grants)
+    # In one order for everybody, so that two bulk grants never wait for each other.
+    grants = sorted(plan.grants, key=lambda one: one.row.account)
+    views: list[GrantView] = []
+    for part in _parts(grants):
+        with transaction(books.engine, step="grant_many") as tx:
+            # First all of them, in the worker's order: else it and we could wait for each other.
+            reads.lock_scholars(tx, books.hub_id, [one.row.account for one in part])
+            views += [_give(tx, books, one, by) for one in part]
+    return views
+
+
+def _give(tx: Connection, books: Books, one: PlannedGrant, by: By) -> GrantView:
+    name = one.row.account
+    desk = open_desk(tx, books.lab, books.hub_id, name, now=books.clock.now())
+    row = giving.give(desk, one.id, one.amount, by=by, reason=one.row.reason, until=one.row.until)
+    return answers.grant_view(row, books.hub_id, name)
+
+
+def _check_unused(tx: Connection, grants: Iterable[PlannedGrant]) -> None:
+    wanted = {one.id: one for one in grants}
+    for lot_id, amount, reason in lists.lots_named(tx, list(wanted)):
+        if (amount, reason) != (wanted[lot_id].amount, wanted[lot_id].row.reason):
+            raise GrantConflict("The id of this bulk grant was used before for other grants.")
+
+
+def _parts(grants: Sequence[PlannedGrant]) -> Iterator[Sequence[PlannedGrant]]:
+    for start in range(0, len(grants), _AT_ONCE):
+        yield grants[start : start + _AT_ONCE]
