@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from api import cli_export, cli_office, cli_plan
+from api import cli_backup, cli_export, cli_office, cli_plan
 from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
 from api.checking import all_faults, audit_faults
@@ -142,6 +142,7 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+cli_backup.register(app)
 app.command()(cli_plan.plan)
 app.add_typer(cli_office.app)
 app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")

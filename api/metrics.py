@@ -15,10 +15,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from api.problems import STATUS
+from quota.advancing import LAG_EDGES_S
 from quota.errors import BooksUnavailable
 from quota.placement import FULL_MGPU
 from quota.service import Books
-from quota.tick import LAG_EDGES_S
 from quota.views import LoadView
 
 STATES = ("waiting", "held", "active", "stopping")

@@ -97,7 +97,9 @@ def _use(detail: Figures) -> str:
     used = [sum(found[n, w].used_h for n in names if (n, w) in found) for w in weeks]
     out = [(n, [found[n, w].ran_out * 100 if (n, w) in found else 0.0 for w in weeks])
            for n in names]  # fmt: skip
-    hours = bars(labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars")
+    hours = bars(
+        labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars"
+    )
     return _section("Hours given and used", hours, (
         f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused.")
     ) + _section("Who runs out", field(out, labels, unit="%", x_title="scholars without hours"), (

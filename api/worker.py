@@ -52,8 +52,10 @@ class Worker:
         policy: LabFile,
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
+        is_sole: Callable[[], bool] = lambda: True,
     ) -> None:
         self._books = books
+        self._is_sole = is_sole
         self._runtime = runtime
         self._enforcer = enforcer
         self._inventory = inventory
@@ -109,6 +111,11 @@ class Worker:
 
     def _try_tick(self) -> TickResult | None:
         began, outcome, result = time.monotonic(), "done", None
+        if not self._is_sole():
+            # The database was restarted and forgot the lock, or does not answer.
+            log.warning("role_not_held")
+            self._metrics.count_tick("failed", time.monotonic() - began)
+            return None
         try:
             self._try_inventory()
             result = self.tick()
@@ -171,15 +178,15 @@ def main() -> None:
         stopped = threading.Event()
         url = settings.database_url.get_secret_value()
         with (
-            sole_holder(url, "worker", give_up=stopped),
+            sole_holder(url, "worker", give_up=stopped) as is_sole,
             served(metrics, settings.worker_metrics_port),
         ):
-            run_worker(settings, url, stopped, SystemClock(), metrics)
+            run_worker(settings, url, stopped, SystemClock(), metrics, is_sole=is_sole)
 
 
 def run_worker(
     settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock,
-    metrics: WorkerMetrics,
+    metrics: WorkerMetrics, *, is_sole: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
@@ -199,7 +206,7 @@ def run_worker(
     worker = Worker(
         books, runtime, enforcer, inventory, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
-        metrics=metrics,
+        metrics=metrics, is_sole=is_sole,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)

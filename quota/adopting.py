@@ -1,6 +1,6 @@
 """Matching what the runtime shows with leases; what runs without one gets one, and is charged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
@@ -28,14 +28,20 @@ class Matched:
 
 
 def match_leases(
-    engine: Engine, lab: Lab, hub_id: str, observed: Sequence[Observed], *, seen_at: datetime,
-    now: datetime,
+    engine: Engine, lab: Lab, hub_id: str, observed: Sequence[Observed],
+    open_leases: Mapping[UUID, Lease], *, seen_at: datetime, now: datetime,
 ) -> Matched:  # fmt: skip
-    """Match what is seen with leases; what has none gets one, or is ready to be removed."""
-    ids = {_wanted_id(one) for one in observed}
-    ids |= {uuid5(_ADOPTED, one.ref) for one in observed}
-    with reading(engine) as tx:
-        known = reads.leases_by_id(tx, ids)
+    """Match what is seen with leases; what has none gets one, or is ready to be removed.
+
+    `open_leases` are those that were open a moment ago, by id.
+    """
+    known = dict(open_leases)
+    # Nearly all were seen before, under the lease that they name; only the rest is looked up.
+    others = [one for one in observed if not _is_known_of(one, open_leases)]
+    if others:
+        ids = {id_ for one in others for id_ in (_wanted_id(one), uuid5(_ADOPTED, one.ref))}
+        with reading(engine) as tx:
+            known |= reads.leases_by_id(tx, ids)
     found = Matched()
     for one in sorted(observed, key=_latest_last):
         lease = _match(one, known, found.by_lease, seen_at=seen_at)
@@ -60,13 +66,18 @@ def _wanted_id(one: Observed) -> UUID:
     return one.lease_id if one.lease_id is not None else uuid5(_ADOPTED, one.ref)
 
 
+def _is_known_of(one: Observed, open_leases: Mapping[UUID, Lease]) -> bool:
+    lease = None if one.lease_id is None else open_leases.get(one.lease_id)
+    return lease is not None and lease.ref == one.ref
+
+
 def _match(
     one: Observed, known: dict[UUID, Lease], taken: dict[UUID, Observed], *, seen_at: datetime
 ) -> Lease | None:
     """Find the lease that pays for this; None when one has to be made."""
-    lease = known.get(uuid5(_ADOPTED, one.ref))
-    if lease is None and one.lease_id is not None:
-        lease = known.get(one.lease_id)
+    lease = known.get(one.lease_id) if one.lease_id is not None else None
+    if lease is None or not lease.is_open or lease.ref != one.ref:
+        lease = known.get(uuid5(_ADOPTED, one.ref)) or lease
     if lease is None or lease.id in taken:
         return None
     is_owner = lease.is_open or one.started_at is None or _is_charged(lease, one, seen_at)
@@ -97,7 +108,7 @@ def _adopt(
         return None
     earlier = known.get(uuid5(_ADOPTED, one.ref)) or known.get(_wanted_id(one))
     lease_id = _wanted_id(one) if earlier is None else uuid5(_ADOPTED, one.ref)
-    with transaction(engine) as tx:
+    with transaction(engine, step="tick_adopts") as tx:
         writes.create_account(tx, hub_id, one.account)
         row = reads.account_row(tx, hub_id, one.account, lock=True)
         assert row is not None, "just made"

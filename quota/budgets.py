@@ -20,6 +20,7 @@ from quota.calendar import Week, week_at
 from quota.clock import ms_between, to_ms
 from quota.desk import Desk, funds_of
 from quota.entitlement import current_week
+from quota.failpoints import failpoint
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
@@ -121,8 +122,10 @@ def pool_share(
     lab: Lab, section: Section | None, account: Account, left: GpuTime, now: datetime
 ) -> GpuTime:
     """Return how much of what is left in the pool a scholar may draw, if nobody else does."""
+    if section is None or section.pool is None:
+        return ZERO
     week = current_week(lab, section, now)
-    if section is None or section.pool is None or week is None:
+    if week is None:
         return ZERO
     lot_id = _pool_lot_id(account, week)
     drawn = GpuTime.total(lot.amount for lot in account.lots if lot.id == lot_id)
@@ -228,7 +231,7 @@ def give_from(desk: Desk, kind: AccountKind, budget_name: str, lot: Lot, amount:
     is_enough = budget.available(desk.now) >= amount
     if is_enough:
         _move(desk, budget, lot, amount)
-    writes.save_account(desk.tx, budget)
+    _save(desk, budget)
     return is_enough
 
 
@@ -241,8 +244,14 @@ def _draw(
     is_enough = amount > ZERO and amount >= least
     if is_enough:
         _move(desk, budget, lot, amount)
-    writes.save_account(desk.tx, budget)
+    _save(desk, budget)
     return is_enough
+
+
+def _save(desk: Desk, budget: Account) -> None:
+    """Write the budget's side of a move; the scholar's follows with the desk."""
+    writes.save_account(desk.tx, budget)
+    failpoint("hours_moved")
 
 
 def _move(desk: Desk, budget: Account, lot: Lot, amount: GpuTime) -> None:

@@ -10,7 +10,7 @@ from quota.bulk import BulkPlan, PlannedGrant
 from quota.desk import open_desk
 from quota.errors import BadAmount, GrantConflict
 from quota.service import Books
-from quota.store import lists
+from quota.store import lists, reads
 from quota.store.engine import reading, transaction
 from quota.views import GrantView
 
@@ -37,7 +37,9 @@ def give_many(books: Books, plan: BulkPlan, *, by: By) -> list[GrantView]:
     grants = sorted(plan.grants, key=lambda one: one.row.account)
     views: list[GrantView] = []
     for part in _parts(grants):
-        with transaction(books.engine) as tx:
+        with transaction(books.engine, step="grant_many") as tx:
+            # First all of them, in the worker's order: else it and we could wait for each other.
+            reads.lock_scholars(tx, books.hub_id, [one.row.account for one in part])
             views += [_give(tx, books, one, by) for one in part]
     return views
 

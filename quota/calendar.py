@@ -121,6 +121,8 @@ def _weeks(spans: tuple[Span, ...], zone: ZoneInfo) -> tuple[Week, ...]:
     return tuple(week for week in weeks if week.starts_at < week.ends_at)
 
 
+# A tick asks for the week of the same instant for every account.
+@lru_cache(maxsize=1024)
 def _plain_week_at(zone: ZoneInfo, at: datetime) -> Week:
     """Return the week from Monday to Monday that an instant lies in."""
     today = at.astimezone(zone).date()

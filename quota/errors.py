@@ -195,5 +195,9 @@ class BadAmount(Refusal):
     title = "Not an amount of GPU time"
 
 
+class BackupFailed(Exception):
+    """A copy of the books could not be made or put back; the sentence says why."""
+
+
 class BooksUnavailable(Exception):
     """The database did not answer in time, or refused to write."""

@@ -51,7 +51,7 @@ class Office:
         """
         self._check_known(name)
         giving.check_grant(amount, reason)
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="office_grant") as tx:
             desk = self._desk(tx, name)
             row = giving.give(desk, grant_id, amount, by=by, reason=reason, until=until,
                               source=source)  # fmt: skip
@@ -71,7 +71,7 @@ class Office:
         if incident.ends_at > self.books.clock.now():
             raise BadAmount("An incident can be refunded when it is over.")
         if not dry_run:
-            with transaction(self.books.engine) as tx:
+            with transaction(self.books.engine, step="refund_noted") as tx:
                 refunding.note_incident(tx, self.books.hub_id, incident, by=by,
                                         at=self.books.clock.now())  # fmt: skip
         with reading(self.books.engine) as tx:
@@ -81,7 +81,7 @@ class Office:
         for name in hit:
             if names is not None and name not in names:
                 continue
-            with transaction(self.books.engine) as tx:
+            with transaction(self.books.engine, step="refund_given") as tx:
                 view = refunding.refund(self._desk(tx, name), incident, by=by, dry_run=dry_run)
             if view is not None:
                 found.append(view)
@@ -92,7 +92,7 @@ class Office:
     def ask(self, request_id: UUID, name: str, hours: GpuTime, reason: str) -> HourRequest:
         """Ask for hours, as a scholar."""
         self._check_known(name)
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="hours_asked") as tx:
             return asking.ask(self._desk(tx, name), request_id, hours, reason)
 
     def answer(
@@ -100,13 +100,13 @@ class Office:
         source: LotSource = "request",
     ) -> HourRequest:  # fmt: skip
         """Approve, approve partly, or deny; with `ta_grant` a TA's own budget gives the hours."""
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="hours_answered") as tx:
             desk = self._desk(tx, self._asker(tx, request_id))
             return asking.answer(desk, request_id, granted, by=by, text=text, source=source)
 
     def withdraw(self, request_id: UUID, *, by: By) -> HourRequest:
         """Take a request back."""
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="hours_withdrawn") as tx:
             desk = self._desk(tx, self._asker(tx, request_id))
             return asking.withdraw(desk, request_id, by=by)
 
@@ -134,7 +134,7 @@ class Office:
     ) -> Attachment:  # fmt: skip
         """Attach a TA to a running session; the section's help budget pays meanwhile."""
         self._check_known(name)
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="attach") as tx:
             desk = self._desk(tx, name)
             is_new = rows.attachment_by_id(tx, attachment_id) is None
             attachment = attaching.attach(
@@ -150,7 +150,7 @@ class Office:
 
     def detach(self, attachment_id: UUID, why: DetachReason, *, by: By) -> Attachment:
         """End an attachment."""
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="detach") as tx:
             attachment = rows.attachment_by_id(tx, attachment_id)
             if attachment is None:
                 raise NoSuchThing("There is no such attachment.")
@@ -195,7 +195,7 @@ class Office:
         reason: str,
     ) -> str:  # fmt: skip
         """Replace or take away an entry of the rules; return its new tag."""
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="rule_changed") as tx:
             rules = amending.amend(
                 tx, self.books.lab_file, self.books.hub_id,
                 Amendment(part=part, name=name, body=body, version=0), tag=tag, by=by,
@@ -207,7 +207,7 @@ class Office:
     def import_roster(self, plan: RosterPlan, *, by: By, reason: str) -> None:
         """Carry out a planned import: all of it, or nothing."""
         changes = changed_sections(self.books.lab, plan)
-        with transaction(self.books.engine) as tx:
+        with transaction(self.books.engine, step="roster_imported") as tx:
             amending.amend_many(
                 tx, self.books.lab_file, self.books.hub_id, changes, by=by, reason=reason,
                 at=self.books.clock.now(),

@@ -57,5 +57,7 @@ def _filled(lab: Lab, section: Section, week: Week) -> SectionWeek:
         office_hours=tuple(
             window for ta in section.tas for window in office_hours(lab, ta, start, end)
         ),
-        blackouts=tuple(one for one in blackouts(lab) if one.starts_at < end and one.ends_at > start),
+        blackouts=tuple(
+            one for one in blackouts(lab) if one.starts_at < end and one.ends_at > start
+        ),
     )

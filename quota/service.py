@@ -92,7 +92,7 @@ class Books:
 
         """
         now = self.clock.now()
-        with transaction(self.engine) as tx:
+        with transaction(self.engine, step="request_lease") as tx:
             desk = open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now)
             asked = requests.request(desk, lease_id, wanted, present=present)
             view = answers.lease_view(tx, self.lab, desk.account, asked, now=now)
@@ -109,7 +109,7 @@ class Books:
 
         """
         now = self.clock.now()
-        with transaction(self.engine) as tx:
+        with transaction(self.engine, step="stop_lease") as tx:
             desk = open_desk(tx, self.lab, *self._holder(tx, lease_id), now=now)
             lease = requests.stop(desk, lease_id, reason)
             asked = requests.Asked(lease=lease)
@@ -190,7 +190,7 @@ class Books:
         if not self.knows(name):
             raise NoSuchAccount(f"The lab knows nobody called {name!r}.")
         giving.check_grant(amount, reason)
-        with transaction(self.engine) as tx:
+        with transaction(self.engine, step="grant") as tx:
             desk = open_desk(tx, self.lab, self.hub_id, name, now=self.clock.now())
             row = giving.give(desk, grant_id, amount, by=By(actor=author), reason=reason,
                               until=until)  # fmt: skip
@@ -200,7 +200,7 @@ class Books:
 
     def set_inventory(self, devices: Iterable[GpuUse]) -> None:
         """Note which GPUs there are; what is on them is not touched."""
-        with transaction(self.engine) as tx:
+        with transaction(self.engine, step="inventory") as tx:
             writes.save_inventory(tx, self.hub_id, devices)
 
     def tick(self, observed: Iterable[Observed], *, seen_at: datetime) -> TickResult:
@@ -211,7 +211,7 @@ class Books:
 
     def checkpoint(self) -> tuple[int, str]:
         """Hash all account heads into one; the number and hash go to metric and log."""
-        with transaction(self.engine) as tx:
+        with transaction(self.engine, step="checkpoint") as tx:
             return writes.write_checkpoint(tx, self.clock.now())
 
     def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:

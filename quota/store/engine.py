@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError  # noqa: A004
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from quota.errors import BooksUnavailable
+from quota.failpoints import failpoint
 from quota.store.patience import make_impatient
 
 BUSY_TIMEOUT_MS = 5000
@@ -61,8 +62,10 @@ def journal_mode(version: tuple[int, int, int]) -> str:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine, *, step: str = "") -> Iterator[Connection]:
     """Open a writing transaction; it commits at the end and rolls back on any exception.
+
+    `step` names the use case for `quota.failpoints`.
 
     Raises:
         BooksUnavailable: when the database is locked, full or gone.
@@ -70,6 +73,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     with _translated(), engine.begin() as connection:
         yield connection
+        failpoint(f"{step}.written")
+    failpoint(f"{step}.committed")
 
 
 @contextmanager
@@ -90,8 +95,6 @@ def reading(engine: Engine, *, as_of_now: bool = False) -> Iterator[Connection]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except TimeoutError as error:  # every connection of the pool waits for the database
-        raise BooksUnavailable(str(error)) from error
     except OperationalError as error:
         raise BooksUnavailable(str(error.orig)) from error
     except PoolTimeout as error:

@@ -44,6 +44,25 @@ def is_current(engine: Engine) -> bool:
         return set(MigrationContext.configure(connection).get_current_heads()) == wanted
 
 
+def is_empty(engine: Engine) -> bool:
+    """Tell whether nothing was ever migrated here."""
+    with reading(engine) as connection:
+        return not MigrationContext.configure(connection).get_current_heads()
+
+
+def is_known(engine: Engine) -> bool:
+    """Tell whether this code knows the version of a database, its own or an older one."""
+    with reading(engine) as connection:
+        heads = MigrationContext.configure(connection).get_current_heads()
+    return bool(heads) and all(is_known_revision(one) for one in heads)
+
+
+def is_known_revision(revision: str) -> bool:
+    """Tell whether this code has a migration of this name."""
+    scripts = ScriptDirectory.from_config(_config())
+    return any(one.revision == revision for one in scripts.walk_revisions())
+
+
 def differences(engine: Engine) -> list[object]:
     """List where the migrated tables differ from the tables in the code; empty is right."""
     with reading(engine) as connection:

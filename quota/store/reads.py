@@ -71,6 +71,14 @@ def account_rows(tx: Connection, ids: Iterable[int], *, lock: bool = False) -> l
     return list(tx.execute(_locked(query, lock=lock)).mappings())
 
 
+def lock_scholars(tx: Connection, hub_id: str, names: Iterable[str]) -> None:
+    """Lock the accounts that are there already, in id order."""
+    query = select(accounts.c.id).where(
+        accounts.c.hub_id == hub_id, accounts.c.kind == "scholar", accounts.c.name.in_(list(names))
+    )
+    tx.execute(query.order_by(accounts.c.id).with_for_update()).all()
+
+
 def account_of(row: RowMapping, open_lots: list[Lot]) -> Account:
     """Put an account together from its row and its open lots."""
     return Account(
@@ -129,6 +137,15 @@ def leases_by_id(tx: Connection, ids: Iterable[UUID]) -> dict[UUID, Lease]:
 def open_leases(tx: Connection, account_id: int) -> list[Lease]:
     """Read an account's leases that have not ended."""
     return [_lease(row) for row in tx.execute(_OPEN_LEASES, {"account": account_id}).mappings()]
+
+
+def open_leases_of(tx: Connection, account_ids: Iterable[int]) -> dict[int, list[Lease]]:
+    """Read the leases of many accounts that have not ended, by account."""
+    found: dict[int, list[Lease]] = {account_id: [] for account_id in account_ids}
+    query = select(leases).where(leases.c.account_id.in_(list(found)), leases.c.state != "ended")
+    for row in tx.execute(query.order_by(leases.c.requested_at)).mappings():
+        found[row["account_id"]].append(_lease(row))
+    return found
 
 
 def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.chain import GENESIS, heads_hash
+from quota.failpoints import failpoint
 from quota.leases import Lease
 from quota.ledger import ZERO, Account, Entry, Lot
 from quota.placement import FULL_MGPU, Ask, GpuUse
@@ -85,26 +86,42 @@ def create_account(tx: Connection, hub_id: str, name: str, *, kind: str = "schol
 
 def save_account(tx: Connection, account: Account) -> None:
     """Write what was done to an account since it was loaded: entries, lots, the account's row."""
-    if not account.new_entries and not account.changed_lots and not account.new_lots:
+    save_accounts(tx, [account])
+
+
+def save_accounts(tx: Connection, some: Iterable[Account]) -> None:
+    """Write what was done to accounts, in as many statements as for one."""
+    touched = [one for one in some if one.new_entries or one.changed_lots or one.new_lots]
+    if not touched:
         return
-    new = {lot.id for lot in account.new_lots}
-    if account.new_lots:
-        tx.execute(_NEW_LOT, [_lot_row(account, lot) for lot in account.new_lots])
-    changed = [lot for lot in account.changed_lots.values() if lot.id not in new]
+    new = [_lot_row(account, lot) for account in touched for lot in account.new_lots]
+    if new:
+        tx.execute(_NEW_LOT, new)
+    changed = [row for account in touched for row in _changed_lots(account)]
     if changed:
-        tx.execute(_UPDATE_LOT, [
-            {"lot_key": lot.id, "amount": lot.amount, "remaining": lot.remaining,
-             "ends_at": lot.ends_at, "closed_at": lot.closed_at} for lot in changed
-        ])  # fmt: skip
-    if account.new_entries:
-        tx.execute(_NEW_ENTRY, [_entry_row(account, one) for one in account.new_entries])
-    tx.execute(_UPDATE_ACCOUNT, {
-        "account_key": account.id, "posted": account.posted, "held": account.held,
-        "debt": account.debt, "seq": account.seq, "head": account.head,
-        "allowance_from": account.allowance_from,
-    })  # fmt: skip
-    _count_charges(tx, account)
-    account.new_entries, account.new_lots, account.changed_lots = [], [], {}
+        tx.execute(_UPDATE_LOT, changed)
+    failpoint("lots_saved")
+    rows = [_entry_row(account, one) for account in touched for one in account.new_entries]
+    if rows:
+        tx.execute(_NEW_ENTRY, rows)
+    failpoint("entries_saved")
+    tx.execute(_UPDATE_ACCOUNT, [
+        {"account_key": one.id, "posted": one.posted, "held": one.held, "debt": one.debt,
+         "seq": one.seq, "head": one.head, "allowance_from": one.allowance_from}
+        for one in touched
+    ])  # fmt: skip
+    _count_charges(tx, touched)
+    for account in touched:
+        account.new_entries, account.new_lots, account.changed_lots = [], [], {}
+
+
+def _changed_lots(account: Account) -> list[dict[str, Any]]:
+    new = {lot.id for lot in account.new_lots}
+    return [
+        {"lot_key": lot.id, "amount": lot.amount, "remaining": lot.remaining,
+         "ends_at": lot.ends_at, "closed_at": lot.closed_at}
+        for lot in account.changed_lots.values() if lot.id not in new
+    ]  # fmt: skip
 
 
 def insert_lease(tx: Connection, lease: Lease) -> None:
@@ -114,14 +131,23 @@ def insert_lease(tx: Connection, lease: Lease) -> None:
 
 def update_lease(tx: Connection, before: Lease, after: Lease) -> None:
     """Write a lease's new state; a slot that it gave up is free with the same commit."""
-    if before == after:
-        return
-    if before.gpu_uuid is not None and after.gpu_uuid is None:
-        release_gpu(tx, before.gpu_uuid, Ask(before.share_mgpu, before.memory_mib))
-    row = _lease_row(after)
-    row["lease_key"] = row.pop("id")
-    del row["account_id"]
-    tx.execute(_UPDATE_LEASE, row)
+    update_leases(tx, [(before, after)])
+
+
+def update_leases(tx: Connection, pairs: Iterable[tuple[Lease, Lease]]) -> None:
+    """Write the new states of many leases."""
+    rows = []
+    for before, after in pairs:
+        if before == after:
+            continue
+        if before.gpu_uuid is not None and after.gpu_uuid is None:
+            release_gpu(tx, before.gpu_uuid, Ask(before.share_mgpu, before.memory_mib))
+        row = _lease_row(after)
+        row["lease_key"] = row.pop("id")
+        del row["account_id"]
+        rows.append(row)
+    if rows:
+        tx.execute(_UPDATE_LEASE, rows)
 
 
 def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
@@ -135,6 +161,7 @@ def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
     """Occupy a part of a GPU; False when somebody else was faster."""
     wanted = {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
     taken = tx.execute(_TAKE_GPU, wanted)
+    failpoint("slot_taken")
     return taken.rowcount == 1
 
 
@@ -223,8 +250,11 @@ def write_checkpoint(tx: Connection, at: datetime) -> tuple[int, str]:
     return number, digest.hex()
 
 
-def _count_charges(tx: Connection, account: Account) -> None:
-    charged = sum(-one.posted.mgpu_ms for one in account.new_entries if one.kind == "charge")
+def _count_charges(tx: Connection, some: Iterable[Account]) -> None:
+    charged = sum(
+        -one.posted.mgpu_ms
+        for account in some for one in account.new_entries if one.kind == "charge"
+    )  # fmt: skip
     if charged:
         add_to_counter(tx, "charged_mgpu_ms", "", charged)
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
+from quota.chain import GENESIS
 from quota.store.engine import open_engine, transaction
 from quota.store.migrate import upgrade
-from quota.store.tables import metadata
+from quota.store.tables import audit_head, metadata
+
+GUARDED = {"entries": "entries_only_grow", "audit": "audit_only_grows"}
 
 
 @contextmanager
@@ -28,16 +31,21 @@ def engine_in_memory(folder: Path) -> Iterator[Engine]:
 
 
 def empty(engine: Engine) -> None:
-    """Empty all tables; the ledger's own guard has to be lifted for that."""
+    """Empty all tables; the guards of the ledger and of the trail have to be lifted for that."""
     with transaction(engine) as tx:
         if engine.dialect.name == "postgresql":
-            tx.execute(text("ALTER TABLE entries DISABLE TRIGGER entries_only_grow"))
+            for table, trigger in GUARDED.items():
+                tx.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"))
             tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
-            tx.execute(text("ALTER TABLE entries ENABLE TRIGGER entries_only_grow"))
-            return
-        named = text("SELECT sql FROM sqlite_master WHERE name = 'entries_no_delete'")
-        guard = tx.execute(named).scalar_one()
-        tx.execute(text("DROP TRIGGER entries_no_delete"))
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(table.delete())
-        tx.execute(text(guard))
+            for table, trigger in GUARDED.items():
+                tx.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))
+        else:
+            find = text("SELECT name, sql FROM sqlite_master WHERE name LIKE '%_no_delete'")
+            guards = tx.execute(find).all()
+            for name, _ in guards:
+                tx.execute(text(f"DROP TRIGGER {name}"))
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(table.delete())
+            for _, guard in guards:
+                tx.execute(text(guard))
+        tx.execute(insert(audit_head).values(id=1, seq=0, head=GENESIS))

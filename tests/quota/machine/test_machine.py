@@ -50,8 +50,8 @@ def test_p03_the_books_equal_the_model_on_postgres(engine: Engine) -> None:
     play(engine, settings(QUICK, max_examples=5))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("GPULAB_LONG" not in os.environ, reason="long: GPULAB_LONG=1 runs it")
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_p03_at_the_promised_size(memory_engine: Engine) -> None:
     play(memory_engine, PROMISED)
 

@@ -1,0 +1,47 @@
+"""Named places where a test lets the process die as if the power had failed.
+
+Every writing transaction of the use cases has two: when all is written and nothing committed, and
+when it is committed and nobody has been told. A few more lie between two writes of one
+transaction. Only a call of `arm` arms one, never the environment: no setting can make a lab
+kill itself. The tests of promise P04 let each of them go off.
+"""
+
+import os
+from collections.abc import Iterator
+
+# Each is the `step` of one `transaction(engine, step=...)`.
+STEPS = frozenset({
+    # scholars
+    "request_lease", "stop_lease",
+    # organizers and TAs
+    "grant", "office_grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
+    "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
+    # the worker
+    "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
+})  # fmt: skip
+
+# Each is a call of `failpoint` between two writes of one transaction.
+BETWEEN = frozenset({"lots_saved", "entries_saved", "hours_moved", "slot_taken"})
+
+NAMES = BETWEEN | {f"{step}.{where}" for step in STEPS for where in ("written", "committed")}
+
+# As a shell reports a process that was killed.
+EXIT_STATUS = 137
+
+_armed: str | None = None
+_passes: Iterator[int] = iter(())
+
+
+def arm(name: str, *, passes: int = 0) -> None:
+    """Let this process die at a failpoint, after it was passed so many times."""
+    global _armed, _passes
+    if name not in NAMES:
+        raise ValueError(f"there is no failpoint {name!r}")
+    _armed, _passes = name, iter(range(passes))
+
+
+def failpoint(name: str) -> None:
+    """Die here if this failpoint is armed; otherwise nothing, at the cost of one comparison."""
+    if name == _armed and next(_passes, None) is None:
+        # No handlers, no buffers, no rollback: what the database has is all that is left.
+        os._exit(EXIT_STATUS)

@@ -1,0 +1,237 @@
+"""A small lab's afternoon, step by step, that can be taken up again after any crash.
+
+What survives a crash lies in files: the database, the runtime (what really ran, and when), and
+how far the people got. Each step may be done again as a whole: every id in it is fixed, as a hub
+or browser that got no answer repeats what it asked.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from quota.audit import By
+from quota.bulk import GrantRow, plan_grants
+from quota.invariants import describe
+from quota.observed import Observed
+from quota.refunding import Incident
+from quota.roster import RosterRow, plan_import
+from quota.rulebook import entry_tag
+from quota.store.engine import open_engine
+from quota.views import LeaseView
+from tests.quota.books import NOON, Desk, gpu, hours, lab_with
+
+STEP = timedelta(minutes=6)
+OLGA, TOMAS = By(actor="olga"), By(actor="tomas")
+LAB = lab_with(section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
+               sessions_per_scholar=5)  # fmt: skip
+WEIGHTS = {name: flavor.weight_mgpu for name, flavor in LAB.flavors.items()}
+_IDS = UUID(int=4)
+
+
+def id_of(name: str) -> UUID:
+    return uuid5(_IDS, name)
+
+
+def at(step: int) -> datetime:
+    return NOON + step * STEP
+
+
+@dataclass
+class Story:
+    """One process of the lab; `folder` is what outlives it."""
+
+    url: str
+    folder: Path
+    desk: Desk = field(init=False)
+    gone: dict[str, Observed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.engine = open_engine(self.url)
+        self.desk = Desk(self.engine, LAB)
+        self.desk.books.reload_rules()
+        for one in self._saved("running"):
+            self.desk.containers[one.ref] = one
+        self.gone = {one.ref: one for one in self._saved("gone")}
+
+    # -- going on --------------------------------------------------------------------------
+
+    def live(self, first: int = 0) -> None:
+        """Do all steps from one on."""
+        for number in range(first, len(STEPS)):
+            (self.folder / "step").write_text(str(number))
+            self.desk.clock.set(max(self.desk.clock.now(), at(number)))
+            STEPS[number](self)
+
+    def settle(self, since: datetime) -> None:
+        """Two ticks after a crash: the laws hold, no hold is lost, and a scholar can start."""
+        for tick in (1, 2):
+            self.desk.clock.set(since + tick * timedelta(seconds=15))
+            self.tick()
+        self.check()
+        probe = self.desk.ask("dina", "quarter", lease_id=id_of("probe"))
+        for _ in range(3):
+            if probe.lease.state == "held":
+                break
+            self.desk.clock.advance(timedelta(seconds=2))
+            probe = self.desk.ask("dina", "quarter", lease_id=id_of("probe"))
+        assert probe.lease.state == "held", probe
+        self.desk.books.stop_lease(probe.lease.id, "person")
+        assert self.desk.clock.now() - since <= timedelta(seconds=60)
+
+    def check(self) -> None:
+        found = self.desk.books.check()
+        assert not found, describe(found)
+        assert self.desk.office.check_trail() == []
+
+    # -- the runtime -----------------------------------------------------------------------
+
+    def start(self, ref: str, who: str, flavor: str, lease_id: UUID | None) -> None:
+        """A container starts now, unless it did so before the crash."""
+        if ref not in self.desk.containers and ref not in self.gone:
+            self.desk.containers[ref] = Observed(
+                ref=ref, lease_id=lease_id, hub_id="main", account=who, server_name=ref,
+                flavor=flavor, started_at=self.desk.clock.now(), finished_at=None,
+                exit_code=None,
+            )  # fmt: skip
+        self._save()
+
+    def finish(self, ref: str) -> None:
+        if ref in self.desk.containers and self.desk.containers[ref].finished_at is None:
+            self.desk.finish(ref)
+        self._save()
+
+    def tick(self) -> None:
+        before = dict(self.desk.containers)
+        result = self.desk.tick()
+        for ref in result.removals:
+            self.gone[ref] = before[ref]
+        for order in result.stops:
+            self.finish(order.ref)
+        self._save()
+
+    def _save(self) -> None:
+        for name, some in (("running", self.desk.containers), ("gone", self.gone)):
+            text = json.dumps([_written(one) for one in some.values()])
+            (self.folder / f"{name}.new").write_text(text)
+            (self.folder / f"{name}.new").replace(self.folder / name)
+
+    def _saved(self, name: str) -> list[Observed]:
+        path = self.folder / name
+        return [_read(one) for one in json.loads(path.read_text())] if path.exists() else []
+
+    # -- what people ask -------------------------------------------------------------------
+
+    def ask(self, who: str, flavor: str, name: str) -> LeaseView:
+        return self.desk.ask(who, flavor, lease_id=id_of(name), server=name)
+
+
+def _written(one: Observed) -> dict[str, object]:
+    return {name: str(value) if isinstance(value := getattr(one, name), datetime | UUID)
+            else value for name in Observed.__slots__}  # fmt: skip
+
+
+def _read(saved: dict[str, str]) -> Observed:
+    instants = {name: datetime.fromisoformat(saved[name]) if saved[name] else None
+                for name in ("started_at", "finished_at")}  # fmt: skip
+    lease_id = UUID(saved["lease_id"]) if saved["lease_id"] else None
+    return Observed(**(saved | instants | {"lease_id": lease_id}))  # type: ignore[arg-type]
+
+
+# -- the steps --------------------------------------------------------------------------------
+
+
+def _open(story: Story) -> None:
+    story.desk.books.set_inventory([gpu(f"GPU-{number}") for number in range(3)])
+
+
+def _ada_starts(story: Story) -> None:
+    assert story.ask("ada", "whole", "ada").lease.state in ("held", "active")
+    story.start("ada", "ada", "whole", id_of("ada"))
+    story.tick()
+
+
+def _blaise_changes_his_mind(story: Story) -> None:
+    story.ask("blaise", "quarter", "blaise")
+    story.desk.books.stop_lease(id_of("blaise"), "person")
+    story.tick()
+
+
+def _time_passes(story: Story) -> None:
+    for _ in range(3):
+        story.desk.clock.advance(timedelta(seconds=100))
+        story.tick()
+
+
+def _hours_are_given(story: Story) -> None:
+    until = at(100)
+    story.desk.books.grant(id_of("plain"), "blaise", hours("2"), author="olga", reason="talk",
+                           until=until)  # fmt: skip
+    story.desk.office.grant(id_of("olga's"), "ada", hours("1"), by=OLGA, reason="talk",
+                            until=until)  # fmt: skip
+    story.desk.office.grant(id_of("tomas'"), "ada", hours("0.5"), by=TOMAS, reason="exercise",
+                            until=until, source="ta_grant")  # fmt: skip
+    rows = [GrantRow(line=line, account=who, hours="1", reason="outing", until=until)
+            for line, who in enumerate(("chen", "blaise"), start=1)]  # fmt: skip
+    plan = plan_grants(id_of("many"), rows, LAB, NOON)
+    story.desk.office.grant_many(plan, by=OLGA)
+
+
+def _hours_are_asked_for(story: Story) -> None:
+    office = story.desk.office
+    for who in ("ada", "blaise", "chen"):
+        office.ask(id_of(f"{who} asks"), who, hours("2"), "for the project")
+    office.answer(id_of("ada asks"), hours("1"), by=OLGA, text="half of it")
+    office.answer(id_of("blaise asks"), None, by=OLGA, text="not now")
+    office.withdraw(id_of("chen asks"), by=By(actor="chen"))
+
+
+def _an_outage_is_refunded(story: Story) -> None:
+    incident = Incident(id="outage", starts_at=at(2), ends_at=at(3), reason="the power failed")
+    story.desk.office.refund(incident, by=OLGA)
+
+
+def _tomas_helps(story: Story) -> None:
+    story.desk.office.attach(id_of("help"), "ada", server_name="ada", mode="observe", minutes=30,
+                             by=TOMAS, reason="asked in the chat")  # fmt: skip
+    _time_passes(story)
+
+
+def _help_is_over(story: Story) -> None:
+    story.desk.office.detach(id_of("help"), "detached", by=TOMAS)
+    _time_passes(story)
+
+
+def _rules_change(story: Story) -> None:
+    office, file = story.desk.office, story.desk.books.lab_file
+    body, _ = office.rule("sections", "berlin")
+    tag = entry_tag(file, "sections", "berlin")
+    office.change_rule("sections", "berlin", body | {"hours_per_week": 2}, tag=tag, by=OLGA,
+                       reason="more to do")  # fmt: skip
+    rows = [RosterRow(line=2, name="fay", section="berlin")]
+    plan = plan_import(story.desk.books.lab, rows, remove_others=False)
+    if not plan.is_empty:
+        office.import_roster(plan, by=OLGA, reason="late arrival")
+
+
+def _something_strange_runs(story: Story) -> None:
+    story.start("stray", "chen", "cpu", None)
+    story.tick()
+    story.desk.books.checkpoint()
+
+
+def _all_go_home(story: Story) -> None:
+    story.desk.books.stop_lease(id_of("ada"), "person")
+    for ref in ("ada", "stray"):
+        story.finish(ref)
+    story.tick()
+    story.tick()
+
+
+STEPS: tuple[Callable[[Story], None], ...] = (
+    _open, _ada_starts, _blaise_changes_his_mind, _time_passes, _hours_are_given,
+    _hours_are_asked_for, _an_outage_is_refunded, _time_passes, _tomas_helps, _help_is_over,
+    _rules_change, _something_strange_runs, _time_passes, _all_go_home,
+)  # fmt: skip

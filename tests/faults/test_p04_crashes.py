@@ -1,0 +1,200 @@
+"""P04: a crash at any step is safe: no double or lost charge, no lost hold, nobody locked out."""
+
+import ast
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, select
+
+from quota import failpoints
+from quota.amount import GpuTime
+from quota.clock import ms_between
+from quota.failpoints import EXIT_STATUS, NAMES, arm
+from quota.ledger import Account
+from quota.store import writes
+from quota.store.engine import reading
+from quota.store.tables import audit, entries, gpus, leases, lots
+from tests.faults.crashes import in_a_process, postgres_copies, sqlite_copies
+from tests.faults.story import STEPS, WEIGHTS, Story, at, hours
+
+MakeBooks = Callable[[], str]
+# On PostgreSQL a few in every run: one of each kind of writer, before and after the commit.
+_FEW = ("request_lease.written", "request_lease.committed", "tick_advances.written",
+        "tick_advances.committed", "tick_seen.written", "hours_moved", "entries_saved",
+        "refund_given.committed", "attach.committed", "roster_imported.written")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sqlite_books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBooks]:
+    with sqlite_copies(tmp_path_factory.mktemp("books")) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def postgres_books(postgres_url: str) -> Iterator[MakeBooks]:
+    with postgres_copies(postgres_url, "crash") as make:
+        yield make
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_p04_on_sqlite(name: str, sqlite_books: MakeBooks, tmp_path: Path) -> None:
+    assert crash_and_go_on(name, 0, sqlite_books(), tmp_path), "the story never came by"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "name",
+    [one if one in _FEW else pytest.param(one, marks=pytest.mark.long) for one in sorted(NAMES)],
+)
+def test_p04_on_postgres(name: str, postgres_books: MakeBooks, tmp_path: Path) -> None:
+    assert crash_and_go_on(name, 0, postgres_books(), tmp_path), "the story never came by"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_p04_whenever_the_story_comes_by(
+    name: str, sqlite_books: MakeBooks, tmp_path: Path
+) -> None:
+    """Each failpoint each time that it is reached."""
+    passes = 0
+    while True:
+        if not crash_and_go_on(name, passes, sqlite_books(), _folder(tmp_path)):
+            break
+        passes += 1
+    assert passes > 0
+
+
+def crash_and_go_on(name: str, passes: int, url: str, folder: Path) -> bool:
+    """Die at a failpoint, restart, settle, go on to the end; False if it was never reached."""
+    log = folder / "error"
+    (folder / "step").write_text("0")
+
+    def die() -> None:
+        arm(name, passes=passes)
+        Story(url, folder).live()
+
+    status = in_a_process(die, log)
+    if status == 0:
+        return False
+    assert status == EXIT_STATUS, log.read_text()
+
+    def go_on() -> None:
+        story = Story(url, folder)
+        step = int((folder / "step").read_text())
+        # The last step's clock may have gone on by almost a step before the crash.
+        story.settle(at(step) + timedelta(minutes=5))
+        story.live(step)
+        check_the_end(story)
+
+    status = in_a_process(go_on, log)
+    assert status == 0, log.read_text()
+    return True
+
+
+def check_the_end(story: Story) -> None:
+    """The books say of the afternoon what the runtime says, and each deed is there once."""
+    story.check()
+    assert story.desk.containers == {}
+    with reading(story.engine) as tx:
+        charged: dict[UUID, GpuTime] = {}
+        for row in tx.execute(select(entries).where(entries.c.kind == "charge")).mappings():
+            before = charged.get(row["lease_id"], GpuTime.ZERO)
+            charged[row["lease_id"]] = before - row["posted"]
+        given = Counter[str]()
+        for row in tx.execute(select(lots)).mappings():
+            given[row["source"]] += row["amount"].mgpu_ms
+        assert set(tx.execute(select(leases.c.state)).scalars()) == {"ended"}
+        assert set(tx.execute(select(gpus.c.sharers)).scalars()) == {0}
+        actions = Counter(tx.execute(select(audit.c.action)).scalars())
+    ran = story.gone["ada"]
+    assert ran.lease_id is not None
+    assert ran.started_at is not None
+    assert ran.finished_at is not None
+    used = GpuTime.of(WEIGHTS["whole"], ms_between(ran.started_at, ran.finished_at))
+    assert charged == {ran.lease_id: used}
+    expected = {"grant": "5", "ta_grant": "0.5", "request": "1", "refund": "6 min"}
+    for source, amount in expected.items():
+        assert given[source] == hours(amount).mgpu_ms, source
+    assert dict(actions) == EXPECTED_TRAIL, actions
+
+
+EXPECTED_TRAIL = {
+    "grant": 6, "incident": 1, "refund": 1, "attach": 1, "detach": 1, "request.answer": 2,
+    "request.withdraw": 1, "sections.change": 2,
+}  # fmt: skip
+
+
+def test_p04_a_use_case_in_two_transactions_would_be_found(
+    sqlite_books: MakeBooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: a crash between the two would charge a second time."""
+    whole = writes.save_account
+
+    def in_halves(tx: Connection, account: Account) -> None:
+        has_more = bool(account.new_entries)
+        whole(tx, account)
+        if has_more:
+            tx.exec_driver_sql("COMMIT")
+            tx.exec_driver_sql("BEGIN IMMEDIATE")
+
+    monkeypatch.setattr(writes, "save_account", in_halves)
+    # The second time that the worker advances an account, it posts a charge; the key of the ledger
+    # refuses it when it is posted again.
+    with pytest.raises(AssertionError, match=r"UNIQUE constraint failed: entries.transfer_id"):
+        crash_and_go_on("tick_advances.written", 1, sqlite_books(), tmp_path)
+
+
+def _folder(parent: Path) -> Path:
+    folder = parent / str(len(list(parent.iterdir())))
+    folder.mkdir()
+    return folder
+
+
+# -- the list is complete ---------------------------------------------------------------------
+
+
+def _calls(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node
+
+
+def test_p04_every_writing_use_case_has_its_failpoints_and_each_name_is_used_once() -> None:
+    root = Path(failpoints.__file__).parent
+    steps, between = Counter[str](), Counter[str]()
+    for path in root.rglob("*.py"):
+        if path.name == "failpoints.py":
+            continue
+        for call in _calls(path):
+            assert isinstance(call.func, ast.Name)
+            if call.func.id == "transaction":
+                named = [one.value for one in call.keywords if one.arg == "step"]
+                if path.name == "migrate.py":
+                    continue  # killed from outside in tests/quota/test_migrations.py
+                assert named, f"{path.name}:{call.lineno}: a transaction without a step"
+                assert isinstance(named[0], ast.Constant)
+                steps[str(named[0].value)] += 1
+            elif call.func.id == "failpoint" and isinstance(call.args[0], ast.Constant):
+                between[str(call.args[0].value)] += 1
+    assert steps == Counter(failpoints.STEPS)
+    assert between == Counter(failpoints.BETWEEN)
+
+
+def test_an_unknown_failpoint_cannot_be_armed() -> None:
+    with pytest.raises(ValueError, match="no failpoint"):
+        arm("elsewhere")
+
+
+def test_the_story_by_itself_is_right(sqlite_books: MakeBooks, tmp_path: Path) -> None:
+    def live() -> None:
+        story = Story(sqlite_books(), tmp_path)
+        story.live()
+        check_the_end(story)
+
+    assert in_a_process(live, tmp_path / "error") == 0, (tmp_path / "error").read_text()
+    assert int((tmp_path / "step").read_text()) == len(STEPS) - 1
