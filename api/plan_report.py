@@ -60,7 +60,7 @@ def _gpus(answer: Answer, within_s: int) -> str:
         ("p50", [one.waits.p50_s / 60 for one in answer.by_gpus]),
     ], unit="min", x_title="GPUs")  # fmt: skip
     heads = ("GPUs", "at once", "p50", "p95", "p95 in the runs", "gave up", "busy",
-             "one step more buys")  # fmt: skip
+             "step buys")  # fmt: skip
     return _section("Waiting, by number of GPUs", chart + _table(heads, rows), (
         "Waits of everybody who asked for a GPU and could pay for it; who gave up counts as long "
         "as they stayed."))  # fmt: skip
