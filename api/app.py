@@ -29,7 +29,8 @@ from api.routes import (
     usage,
 )
 from api.settings import ApiSettings
-from quota.clock import Clock, SystemClock
+from api.steady import steady_clock
+from quota.clock import Clock
 from quota.rulebook import EDITABLE
 from quota.service import Books
 from quota.store.engine import open_engine
@@ -53,7 +54,7 @@ def create_app(
     """Build the service on a migrated database."""
     policy = LabFile(settings.lab_file)
     engine = open_engine(settings.database_url.get_secret_value())
-    books = Books(engine, policy.lab, clock or SystemClock(), hub_id=settings.hub_id)
+    books = Books(engine, policy.lab, clock or steady_clock(), hub_id=settings.hub_id)
     asks_hub = hub or hub_http(settings.hub_api_url)
 
     @asynccontextmanager

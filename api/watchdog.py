@@ -19,7 +19,8 @@ from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WatchdogSettings
 from api.starting import plain_exit
-from quota.clock import Clock, SystemClock
+from api.steady import steady_clock
+from quota.clock import Clock
 
 log = structlog.get_logger()
 
@@ -90,7 +91,7 @@ def watch(settings: WatchdogSettings) -> None:
     """Put a watchdog together and let it look."""
     runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     path = settings.state_dir / "deadlines.json"
-    watchdog = Watchdog(path, runtime, SystemClock(), grace_s=settings.watch_grace_s)
+    watchdog = Watchdog(path, runtime, steady_clock(), grace_s=settings.watch_grace_s)
     stopped = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -23,8 +23,9 @@ from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
 from api.starting import plain_exit, require_current
+from api.steady import steady_clock
 from api.worker_metrics import WorkerMetrics, served
-from quota.clock import Clock, SystemClock, ms_between
+from quota.clock import Clock, ms_between
 from quota.errors import BooksUnavailable
 from quota.placement import GpuUse
 from quota.service import Books
@@ -181,7 +182,7 @@ def main() -> None:
             sole_holder(url, "worker", give_up=stopped) as is_sole,
             served(metrics, settings.worker_metrics_port),
         ):
-            run_worker(settings, url, stopped, SystemClock(), metrics, is_sole=is_sole)
+            run_worker(settings, url, stopped, steady_clock(), metrics, is_sole=is_sole)
 
 
 def run_worker(
