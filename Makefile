@@ -25,6 +25,14 @@ test: ## Install what the tests need and run all but the long ones (ARGS="tests/
 test-long: ## Run the long tests: more seeds, more kills
 	@scripts/test.sh -m long $(ARGS)
 
+.PHONY: sim
+sim: ## Look for faults of the books by simulation (ARGS="--seeds 50 --faults 0.2")
+	@scripts/setup.sh dev && $(PY) -m quota.simulation --seeds 5 --faults 0.2 $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Look for faults of the books by random use, in the sizes that are promised
+	@scripts/setup.sh dev && $(PY) -m pytest -q -m long tests/quota $(ARGS)
+
 .PHONY: lint
 lint: ## Check style, types and import directions
 	@scripts/setup.sh dev && scripts/lint.sh

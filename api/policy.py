@@ -27,6 +27,7 @@ class LabFile:
         self._path = path
         self._stamp = self._read_stamp()
         self.lab: Lab = load_lab(path)
+        self._look: asyncio.Future[None] | None = None
 
     def refresh(self) -> bool:
         """Read the file again if it changed; tell whether there is a new policy."""
@@ -53,14 +54,21 @@ class LabFile:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            # A thread cannot be cancelled, and the database is closed after this.
+            if self._look is not None:
+                await self._look
 
     async def _watch(self, books: Books) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if await asyncio.to_thread(self.refresh):
-                # Not here: a large lab takes a while, and the service answers meanwhile.
-                await asyncio.to_thread(_follow_file, books, self.lab)
-            await asyncio.to_thread(_follow_changes, books)
+            # In a thread: a large lab takes a while, and the service answers meanwhile.
+            self._look = asyncio.ensure_future(asyncio.to_thread(self._follow, books))
+            await asyncio.shield(self._look)
+
+    def _follow(self, books: Books) -> None:
+        if self.refresh():
+            books.lab = self.lab
+        _follow_changes(books)
 
     def _read_stamp(self) -> tuple[int, int, int]:
         try:
@@ -68,10 +76,6 @@ class LabFile:
         except OSError:
             return (0, 0, 0)
         return (found.st_mtime_ns, found.st_size, found.st_ino)
-
-
-def _follow_file(books: Books, lab: Lab) -> None:
-    books.lab = lab
 
 
 def _follow_changes(books: Books) -> None:

@@ -16,6 +16,7 @@ STATUS = MappingProxyType(
     {
         "insufficient_balance": 429,
         "outside_program": 403,
+        "gpus_closed": 403,
         "not_on_roster": 403,
         "already_running": 409,
         "too_many_sessions": 409,
@@ -27,6 +28,14 @@ STATUS = MappingProxyType(
         "no_such_lease": 404,
         "no_such_account": 404,
         "bad_amount": 422,
+        # The hub never asks for these; they are here so that the map is whole.
+        "id_conflict": 409,
+        "budget_spent": 409,
+        "already_decided": 409,
+        "not_attachable": 409,
+        "stale_edit": 412,
+        "bad_rule": 422,
+        "no_such_thing": 404,
     }
 )
 """Every refusal of the books, with the status that the hub's own API answers."""
