@@ -102,8 +102,15 @@ def start_again(url: str) -> None:
     options = f"-k {data.parent} -c listen_addresses= -c max_connections=60"
     words = [f"{found}/pg_ctl", "-D", str(data), "-o", options, "-l", f"{data.parent}/log", "-w",
              "start"]  # fmt: skip
-    subprocess.run([*(prefix if os.geteuid() == 0 else []), *words], check=True,
-                   capture_output=True, cwd=data.parent)  # fmt: skip
+    command = [*(prefix if os.geteuid() == 0 else []), *words]
+
+    def starts() -> bool:
+        # It refuses as long as a backend of the killed one still has the shared memory.
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, cwd=data.parent)  # fmt: skip
+        return done.returncode == 0
+
+    wait_until("the database starts again", starts, within_s=60)
 
 
 def wait_until(what: str, is_so: Callable[[], bool], *, within_s: float = 20) -> float:
