@@ -124,7 +124,7 @@ def _show(wanted: Plan, found: Answer) -> None:
 
 def _by_gpus(found: Answer) -> Table:
     table = _table("Waiting, by number of GPUs", "GPUs", "at once", "wait p50", "wait p95",
-                   "gave up", "GPUs busy", "one step more buys")  # fmt: skip
+                   "gave up", "GPUs busy", "step buys")  # fmt: skip
     before = None
     for one in found.by_gpus:
         table.add_row(str(one.gpus), percent_text(one.waits.at_once), span_text(one.waits.p50_s),

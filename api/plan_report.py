@@ -60,7 +60,7 @@ def _gpus(answer: Answer, within_s: int) -> str:
         ("p50", [one.waits.p50_s / 60 for one in answer.by_gpus]),
     ], unit="min", x_title="GPUs")  # fmt: skip
     heads = ("GPUs", "at once", "p50", "p95", "p95 in the runs", "gave up", "busy",
-             "one step more buys")  # fmt: skip
+             "step buys")  # fmt: skip
     return _section("Waiting, by number of GPUs", chart + _table(heads, rows), (
         "Waits of everybody who asked for a GPU and could pay for it; who gave up counts as long "
         "as they stayed."))  # fmt: skip
@@ -97,7 +97,9 @@ def _use(detail: Figures) -> str:
     used = [sum(found[n, w].used_h for n in names if (n, w) in found) for w in weeks]
     out = [(n, [found[n, w].ran_out * 100 if (n, w) in found else 0.0 for w in weeks])
            for n in names]  # fmt: skip
-    hours = bars(labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars")
+    hours = bars(
+        labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars"
+    )
     return _section("Hours given and used", hours, (
         f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused.")
     ) + _section("Who runs out", field(out, labels, unit="%", x_title="scholars without hours"), (

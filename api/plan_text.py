@@ -46,8 +46,8 @@ def gain_text(before: Figures | None, after: Figures) -> str:
         return ""
     saved_s = before.waits.p95_s - after.waits.p95_s
     if saved_s < 30:
-        return "nothing to speak of"
-    return f"p95 {span_text(saved_s)} shorter"
+        return "nothing"
+    return f"p95 -{span_text(saved_s)}"
 
 
 def hardest(answer: Answer) -> list[Usage]:

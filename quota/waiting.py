@@ -5,7 +5,7 @@ Order is first come, first served. Whoever fits into what those ahead leave free
 cannot keep a whole-GPU session waiting for ever.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -66,6 +66,18 @@ def place_of(me: Waiter, waiters: Iterable[Waiter], room: Room, *, now: datetime
     return Place(position=mine + 1, of=len(line), slot=_pick(left, me.ask, room))
 
 
+def next_served(
+    waiters: Iterable[Waiter], among: Container[UUID], room: Room, *, now: datetime
+) -> UUID | None:
+    """Return the first of some in the line who gets a slot now: one walk, not one for each."""
+    gpus = {gpu.uuid: gpu for gpu in room.gpus}
+    for waiter in in_order(waiters):
+        if waiter.lease_id in among and _pick(gpus.values(), waiter.ask, room) is not None:
+            return waiter.lease_id
+        _give_way(gpus, waiter, room, now=now)
+    return None
+
+
 def estimate(
     me: Waiter, waiters: Iterable[Waiter], running: Sequence[Running], room: Room, *, now: datetime
 ) -> datetime | None:
@@ -90,12 +102,17 @@ def estimate(
 def _after_those_ahead(ahead: list[Waiter], room: Room, *, now: datetime) -> tuple[GpuUse, ...]:
     gpus = {gpu.uuid: gpu for gpu in room.gpus}
     for waiter in ahead:
-        slot = _pick(gpus.values(), waiter.ask, room)
-        if slot is not None:
-            gpus[slot.uuid] = occupy(slot, waiter.ask)
-        elif now - waiter.requested_at >= BACKFILL_FOR:
-            _block_one(gpus, waiter.ask)
+        _give_way(gpus, waiter, room, now=now)
     return tuple(gpus.values())
+
+
+def _give_way(gpus: dict[str, GpuUse], ahead: Waiter, room: Room, *, now: datetime) -> None:
+    """Take from the GPUs what somebody ahead will take."""
+    slot = _pick(gpus.values(), ahead.ask, room)
+    if slot is not None:
+        gpus[slot.uuid] = occupy(slot, ahead.ask)
+    elif now - ahead.requested_at >= BACKFILL_FOR:
+        _block_one(gpus, ahead.ask)
 
 
 def _block_one(gpus: dict[str, GpuUse], ask: Ask) -> None:

@@ -31,6 +31,11 @@ class Stay:
         """The name of its container, which carries the lease's id."""
         return f"c-{self.lease_id}"
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Whose books change with it."""
+        return frozenset([self.visit.scholar])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from quota.simulation.world import HUB_ID, World
 from quota.store import reads
 from quota.store.engine import reading
 from quota.tick import TickResult
-from quota.waiting import Room, Waiter, in_order, place_of
+from quota.waiting import next_served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,18 +92,8 @@ class StoreKeeper:
             line = the_line(tx, self.lab, HUB_ID, now)
             room = room_of(self.lab, reads.gpu_uses(tx, HUB_ID))
         is_busy = starting >= self.lab.policy.max_spawning
-        return None if is_busy else first_served(line, room, ids, now)
+        return None if is_busy else next_served(line, ids, room, now=now)
 
     def tick(self, world: World, _names: Collection[str] | None) -> TickResult:
         """Bring the books up to what runs."""
         return self.books.tick(world.observe(), seen_at=self.books.clock.now())
-
-
-def first_served(
-    line: Collection[Waiter], room: Room, ids: Collection[UUID], now: datetime
-) -> UUID | None:
-    """Return the first of these in the line for whom there is a slot."""
-    for me in in_order(line):
-        if me.lease_id in ids and place_of(me, line, room, now=now).slot is not None:
-            return me.lease_id
-    return None

@@ -41,16 +41,17 @@ def broken_in_memory(keeper: MemoryKeeper) -> list[Violation]:
     found = []
     for name, holding in keeper.holdings.items():
         account = holding.account
-        held = GpuTime.total(lease.hold for lease in holding.leases.values())
-        in_lots: dict[object, GpuTime] = defaultdict(lambda: ZERO)
+        by_leases = sum(lease.hold.mgpu_ms for lease in holding.leases.values())
+        held, in_lots = 0, defaultdict[UUID | None, int](int)
         for entry in holding.entries:
-            in_lots[entry.lot_id] += entry.posted
+            in_lots[entry.lot_id] += entry.posted.mgpu_ms
+            held += entry.held.mgpu_ms
         for what, is_right in (
-            ("posted", account.posted == GpuTime.total(in_lots.values())),
-            ("debt", account.debt == -in_lots[None]),
-            ("held by leases", account.held == held),
-            ("held", account.held == GpuTime.total(one.held for one in holding.entries)),
-            ("lots", all(lot.remaining == in_lots[lot.id] for lot in account.lots)),
+            ("posted", account.posted.mgpu_ms == sum(in_lots.values())),
+            ("debt", account.debt.mgpu_ms == -in_lots[None]),
+            ("held by leases", account.held.mgpu_ms == by_leases),
+            ("held", account.held.mgpu_ms == held),
+            ("lots", all(lot.remaining.mgpu_ms == in_lots[lot.id] for lot in account.lots)),
         ):
             if not is_right:
                 found.append(Violation("I1", f"account {name}", f"{what} does not add up"))

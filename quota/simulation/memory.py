@@ -26,12 +26,12 @@ from quota.ledger import Account, Entry
 from quota.placement import Ask, GpuUse, occupy, release
 from quota.reconcile import Seen, advance
 from quota.requests import room_of
-from quota.simulation.keeper import Answer, first_served
+from quota.simulation.keeper import Answer
 from quota.simulation.pools import Pools
 from quota.simulation.world import HUB_ID, World
 from quota.store.reads import waiter_of
 from quota.tick import TickResult
-from quota.waiting import Place, Waiter, place_of
+from quota.waiting import Place, Waiter, next_served, place_of
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class MemoryKeeper:
         self.holders: dict[UUID, Holding] = {}
         self.ends: dict[UUID, Lease] = {}
         self.waiting: dict[UUID, Lease] = {}
+        self.starting: set[UUID] = set()
         self.pools = Pools(lab)
 
     @property
@@ -111,18 +112,18 @@ class MemoryKeeper:
 
     def next_in_line(self, ids: Collection[UUID]) -> UUID | None:
         """Tell who of these gets a slot now if they ask."""
-        if self._starting() >= self._lab.policy.max_spawning:
+        if len(self.starting) >= self._lab.policy.max_spawning:
             return None
         now = self.clock.now()
         room = room_of(self._lab, tuple(self.gpus.values()))
-        return first_served(self._line(now), room, ids, now)
+        return next_served(self._line(now), ids, room, now=now)
 
     def _decide(
         self, holding: Holding, lease: Lease, flavor: Flavor, place: Place, *, present: bool,
         now: datetime,
     ) -> Decision:  # fmt: skip
         gpus = tuple(self.gpus.values()) if flavor.is_gpu else ()
-        starting = self._starting() if flavor.is_gpu else 0
+        starting = len(self.starting) if flavor.is_gpu else 0
 
         def decided() -> Decision:
             return decide(flavor, self._funds(holding, lease, now), gpus, place, present=present,
@@ -240,6 +241,7 @@ class MemoryKeeper:
     def _keep(self, holding: Holding, lease: Lease) -> None:
         self.holders[lease.id] = holding
         self.waiting.pop(lease.id, None)
+        self.starting.discard(lease.id)
         before = holding.leases.get(lease.id)
         if before is not None and before.gpu_uuid is not None and lease.gpu_uuid is None:
             self.gpus[before.gpu_uuid] = release(self.gpus[before.gpu_uuid], _ask(before))
@@ -250,6 +252,8 @@ class MemoryKeeper:
         holding.leases[lease.id] = lease
         if lease.state == "waiting":
             self.waiting[lease.id] = lease
+        elif lease.state == "held" and lease.gpu_uuid is not None:
+            self.starting.add(lease.id)
 
     def _take(self, uuid: str, ask: Ask) -> None:
         # Of the GPU as it is: a slot from the line shows it with those ahead already on it.
@@ -259,12 +263,6 @@ class MemoryKeeper:
         since = now - timedelta(seconds=self._lab.policy.waiter_timeout_s)
         return [waiter_of(lease) for lease in self.waiting.values()
                 if lease.gpu_uuid is None and lease.asked_at > since]  # fmt: skip
-
-    def _starting(self) -> int:
-        return sum(
-            1 for holding in self.holdings.values() for lease in holding.leases.values()
-            if lease.state == "held" and lease.gpu_uuid is not None
-        )  # fmt: skip
 
 
 def _new_lease(

@@ -2,27 +2,30 @@
 
 There is no step where nothing can change. A tick that is left out changes no book: what a session
 costs is metered from the runtime's own start to its own end, and split where lots end, whenever
-that is seen; when hours run out, the last tick has told. So ticks are due where a session starts
-or ends, where hours run out, at time-outs, and where the rules change by themselves (edges of
-weeks, boosts and blackouts). A test compares the books with those of a worker that ticks every
-15 s.
+that is seen; when hours run out, the last tick has told. So ticks are due where sessions start or
+end, where hours run out, at time-outs, and where the rules change by themselves (edges of weeks,
+boosts, blackouts). A test compares the books with those of a worker that ticks every 15 s.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from quota.clock import ManualClock, ms_between
+from quota.clock import ManualClock
 from quota.errors import Refusal
-from quota.lab import Lab
-from quota.leases import LeaseRequest
 from quota.simulation.events import Event, EventKind, Queue, Stay
 from quota.simulation.keeper import Answer, Keeper
-from quota.simulation.record import Record, RunOut, Wait, WaitEnd
+from quota.simulation.people import (
+    comes_again,
+    next_in_line,
+    note_run_out,
+    note_wait,
+    wanted_by,
+)
+from quota.simulation.record import Record, WaitEnd
 from quota.simulation.visits import Span, Visit, edges
-from quota.simulation.world import HUB_ID, Ran, World
+from quota.simulation.world import Ran, World
 from quota.tick import TickResult
 
 _MS = timedelta(milliseconds=1)
@@ -63,11 +66,6 @@ class Simulation:
     def now(self) -> datetime:
         """The simulated instant."""
         return self.clock.now()
-
-    @property
-    def lab(self) -> Lab:
-        """The rules in force."""
-        return self.keeper.lab
 
     def run(self, after_step: Callable[[Event], None] | None = None) -> Record:
         """Let everything happen, until all sessions are over."""
@@ -120,27 +118,22 @@ class Simulation:
         self._ask(stay)
 
     def _go_on(self, kind: EventKind, stay: Stay) -> None:
-        match kind:
-            case "ask":
-                self._ask_while_waiting(stay)
-            case "give_up":
-                self._give_up(stay)
-            case "left":
-                self._left(stay)
-            case "start":
-                self._start(stay)
-            case "leave":
-                self._leave(stay)
-            case "finish":
-                self.world.finish(stay.ref, self.now)
-                self.tick(frozenset([stay.visit.scholar]))
-            case _:
-                raise AssertionError(kind)
+        steps = {
+            "ask": self._ask_while_waiting,
+            "give_up": self._give_up,
+            "left": self._left,
+            "start": self._start,
+            "leave": self._leave,
+            "finish": self._finish,
+        }
+        steps[kind](stay)
+
+    def _finish(self, stay: Stay) -> None:
+        self.world.finish(stay.ref, self.now)
+        self.tick(stay.names)
 
     def _ask(self, stay: Stay) -> None:
-        visit = stay.visit
-        wanted = LeaseRequest(hub_id=HUB_ID, account=visit.scholar, server_name="",
-                              flavor=visit.flavor, image=next(iter(self.lab.images)))  # fmt: skip
+        wanted = wanted_by(stay, self.keeper.lab)
         is_present = stay.back_at is None or self.now >= stay.back_at
         try:
             answer = self.keeper.request(stay.lease_id, wanted, present=is_present)
@@ -167,14 +160,16 @@ class Simulation:
             self._keep_place(stay)
         if answer.gpu_uuid is not None and not stay.has_offer:
             stay.has_offer = True
-            offer = timedelta(seconds=self.lab.policy.offer_s)
-            self._tick_for(stay, self.now + offer)
+            offer = timedelta(seconds=self.keeper.lab.policy.offer_s)
+            self.plan_tick(self.now + offer, stay.names)
             if stay.back_at is not None and stay.back_at < self.now + offer:
                 self.push("ask", stay.back_at, stay)
 
     def _keep_place(self, stay: Stay) -> None:
         """Ask before the silence is too long: what the hub does every two seconds."""
-        self.push("ask", self.now + timedelta(seconds=self.lab.policy.waiter_timeout_s) / 2, stay)
+        self.push(
+            "ask", self.now + timedelta(seconds=self.keeper.lab.policy.waiter_timeout_s) / 2, stay
+        )
 
     def _ask_while_waiting(self, stay: Stay) -> None:
         if stay.has_given_up or stay.state not in ("asking", "waiting"):
@@ -187,19 +182,19 @@ class Simulation:
     def _admitted(self, stay: Stay, answer: Answer) -> None:
         if stay.state not in ("asking", "waiting"):
             return
-        self._leave_line(stay)
-        self._note_wait(stay, "started")
+        self.line = [one for one in self.line if one is not stay]
+        note_wait(self.record, self.keeper.lab, stay, "started", now=self.now)
         stay.state, stay.gpu_uuid = "held", answer.gpu_uuid
         if stay.visit.fate != "never_starts":
             self.push("start", self.now + stay.visit.starts_in_ms * _MS, stay)
             return
-        out = self.now + timedelta(seconds=self.lab.policy.spawn_timeout_s)
-        self._tick_for(stay, out)
-        self._tick_for(stay, out + _GOES_IN)
+        out = self.now + timedelta(seconds=self.keeper.lab.policy.spawn_timeout_s)
+        self.plan_tick(out, stay.names)
+        self.plan_tick(out + _GOES_IN, stay.names)
 
     def _refused(self, stay: Stay, code: str) -> None:
         if code in _SHORT_OF_HOURS:
-            self._note_run_out(stay.visit.scholar, in_session=False)
+            note_run_out(self.record, self.keeper.lab, stay, now=self.now)
         self._over(stay, "refused", code)
 
     def _give_up(self, stay: Stay) -> None:
@@ -224,7 +219,7 @@ class Simulation:
                              started_at=self.now))  # fmt: skip
         stay.state = "running"
         self.push("leave", self.now + visit.stays_ms * _MS, stay)
-        self.tick(frozenset([visit.scholar]))
+        self.tick(stay.names)
 
     def _leave(self, stay: Stay) -> None:
         if self.world.is_running(stay.ref) and stay.ref not in self.dying:
@@ -238,31 +233,19 @@ class Simulation:
 
     # -- the end of a stay -----------------------------------------------------------------
 
-    def _leave_line(self, stay: Stay) -> None:
-        if stay in self.line:
-            self.line.remove(stay)
-
     def _over(self, stay: Stay, ended: WaitEnd | None, code: str = "") -> None:
         if ended is not None:
-            self._note_wait(stay, ended, code)
-            self._come_again(stay, ended)
-        self._leave_line(stay)
+            note_wait(self.record, self.keeper.lab, stay, ended, code, now=self.now)
+            again = comes_again(stay, ended, now=self.now)
+            if again is not None:
+                self.queue.push(again.at, Event(kind="arrive", visit=again))
+        self.line = [one for one in self.line if one is not stay]
         self.dying.discard(stay.ref)
         stay.state = "over"
         if self.here.get(stay.visit.scholar) is stay:
             del self.here[stay.visit.scholar]
 
-    def _come_again(self, stay: Stay, ended: WaitEnd) -> None:
-        """Once, after a wait in vain; whoever is refused has read from when it will work."""
-        again_ms = stay.visit.again_in_ms
-        if ended in ("gave_up", "missed_turn") and again_ms is not None:
-            visit = replace(stay.visit, at=self.now + again_ms * _MS, again_in_ms=None)
-            self.queue.push(visit.at, Event(kind="arrive", visit=visit))
-
     # -- the worker ------------------------------------------------------------------------
-
-    def _tick_for(self, stay: Stay, at: datetime) -> None:
-        self.plan_tick(at, frozenset([stay.visit.scholar]))
 
     def plan_tick(self, at: datetime, names: frozenset[str] | None) -> None:
         """Let the worker look at an instant, once."""
@@ -283,7 +266,7 @@ class Simulation:
                 continue
             self.dying.add(order.ref)
             if order.reason == "exhausted":
-                self._note_run_out(order.account, in_session=True)
+                note_run_out(self.record, self.keeper.lab, stay, now=self.now)
             self.push("finish", self.now + _GOES_IN, stay)
         for ref in result.removals:
             self.world.remove(ref)
@@ -307,37 +290,9 @@ class Simulation:
 
     def move_line(self) -> None:
         """Let those ask whose turn it is. The others would hear what they know: wait."""
-        while (stay := self._next_in_line()) is not None:
+        while (stay := next_in_line(self.keeper, self.line)) is not None:
             if stay.back_at is None and stay.visit.away_ms:
                 stay.back_at = self.now + stay.visit.away_ms * _MS
             self._ask(stay)
             if stay in self.line and not stay.has_offer:
                 return
-
-    def _next_in_line(self) -> Stay | None:
-        waiting = {s.lease_id: s for s in self.line if not (s.has_given_up or s.has_offer)}
-        if not waiting:
-            return None
-        lease_id = self.keeper.next_in_line(waiting)
-        return None if lease_id is None else waiting[lease_id]
-
-    # -- notes -----------------------------------------------------------------------------
-
-    def _note_wait(self, stay: Stay, ended: WaitEnd, code: str = "") -> None:
-        visit = stay.visit
-        if not self.lab.flavors[visit.flavor].is_gpu:
-            return
-        section = self.lab.section_of(visit.scholar)
-        assert section is not None
-        self.record.waits.append(Wait(
-            scholar=visit.scholar, section=section.name, flavor=visit.flavor,
-            asked_at=stay.came_at, local_hour=stay.came_at.astimezone(section.zone).hour,
-            wait_ms=ms_between(stay.came_at, self.now), ended=ended, refusal=code,
-        ))  # fmt: skip
-
-    def _note_run_out(self, scholar: str, *, in_session: bool) -> None:
-        section = self.lab.section_of(scholar)
-        assert section is not None
-        self.record.run_outs.append(
-            RunOut(scholar=scholar, section=section.name, at=self.now, in_session=in_session)
-        )

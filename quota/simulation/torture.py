@@ -167,7 +167,7 @@ class Torture(Simulation):
     def take_up(self, result: TickResult, names: frozenset[str] | None) -> None:
         """Look again in time for warnings and for the holds to roll."""
         super().take_up(result, names)
-        policy = self.lab.policy
+        policy = self.keeper.lab.policy
         if result.next_end_at is not None:
             for minutes in policy.warn_before_min:
                 at = result.next_end_at - timedelta(minutes=minutes)
@@ -182,7 +182,7 @@ class Torture(Simulation):
         """Give somebody an hour, change the allowance, write a checkpoint."""
         match self.rng.randrange(3):
             case 0:
-                who = self.rng.choice(sorted(self.lab.roster))
+                who = self.rng.choice(sorted(self.keeper.lab.roster))
                 grant_id = UUID(int=self.rng.getrandbits(128), version=4)
                 self.faulty.books.grant(grant_id, who, GpuTime.hours(1), author="olga",
                                         reason="for trying")  # fmt: skip
