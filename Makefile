@@ -8,6 +8,10 @@ ARGS ?=
 lab: ## Start a whole GPU lab on this machine; Ctrl-C stops it (ARGS="--port 9000" and so on)
 	@scripts/setup.sh lab && exec $(PY) -m lab $(ARGS)
 
+.PHONY: demo
+demo: ## Play the main job against a throw-away lab, with times (ARGS="--spawner process")
+	@scripts/setup.sh dev && $(PY) -m lab.demo $(ARGS)
+
 .PHONY: images
 images: ## Build the images that sessions run in when Docker is used
 	@scripts/build-image.sh base

@@ -42,6 +42,6 @@ def amount_of(hours: str) -> GpuTime:
 
     """
     try:
-        return GpuTime.hours(hours)
+        return GpuTime.parse(hours)
     except ValueError as error:
         raise BadAmount(f"The hours cannot be used: {error}.") from error

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 _START_S = 60
 
 
-def lab_yaml(scholars: int) -> str:
+def lab_yaml(scholars: int, gpus: int) -> str:
     """A lab in which nobody has to wait and nobody runs out."""
     names = ", ".join(f"s{number}" for number in range(scholars))
     return f"""
@@ -36,7 +36,10 @@ flavors:
   gpu: {{title: GPU, weight_mgpu: 100, share_mgpu: 1, memory_mib: 1}}
 images:
   base: {{title: Base, docker: "gpulab/base:latest"}}
-gpus: {{mode: declared, declared: [{{name: GPU, memory_mib: 16384, count: 1}}], max_sharers: 64}}
+gpus:
+  mode: declared
+  declared: [{{name: GPU, memory_mib: 16384, count: {gpus}}}]
+  max_sharers: 64
 policy: {{max_spawning: 1000}}
 """
 
@@ -64,7 +67,7 @@ def rig(scholars: int, gpus: int, url: str | None = None) -> Iterator[Rig]:
     """Make a lab; without a URL its books are in SQLite."""
     with tempfile.TemporaryDirectory(prefix="gpulab-bench-") as name:
         folder = Path(name)
-        (folder / "lab.yaml").write_text(lab_yaml(scholars))
+        (folder / "lab.yaml").write_text(lab_yaml(scholars, gpus))
         (folder / "secrets").mkdir(mode=0o700)
         secret = secrets.token_hex(16)
         for secret_name in ("admission_token", "service_token"):
@@ -78,7 +81,7 @@ def rig(scholars: int, gpus: int, url: str | None = None) -> Iterator[Rig]:
         books = found.books()
         upgrade(books.engine)
         books.set_inventory(
-            GpuUse(uuid=f"GPU-{number}", name="GPU", kind="virtual", memory_mib=16384,
+            GpuUse(uuid=f"VIRTUAL-{number}", name="GPU", kind="virtual", memory_mib=16384,
                    in_service=True, used_mgpu=0, used_mib=0, sharers=0) for number in range(gpus)
         )  # fmt: skip
         books.engine.dispose()

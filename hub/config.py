@@ -170,8 +170,6 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "900"}
     # For the records and labels by which the worker knows this hub's sessions.
     c.Spawner.hub_id = settings.hub_id
-    c.ProcessSpawner.state_dir = str(settings.state_dir)
-    c.Spawner.hub_id = settings.hub_id
     if settings.spawner == "docker":
         c.DockerSpawner.network_name = settings.docker_network
     else:

@@ -70,7 +70,8 @@ def refused(
     sentences = [detail]
     if retry_at is not None:
         sentences.append(f"It will work again on {moment_text(retry_at, reader.time_zone)}.")
-    if ask is not None and ask not in detail:
+    # The books' own sentence often names the organizers already.
+    if ask is not None and ask not in detail and "organizer" not in detail:
         sentences.append(ask)
     reason = code if code in STATUS else "refused"
     return _refused(" ".join(sentences), reason, STATUS.get(code, _OTHER_STATUS), reader)

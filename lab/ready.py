@@ -11,8 +11,8 @@ from lab.settings import LabSettings
 from lab.state import State
 from lab.supervised import Supervisor
 
-# A hub takes 6 s on two idle cores; a machine that is busy or slow gets ten times that.
-START_S = 90.0
+# A hub takes 6 s on two idle cores and 45 s on two that are busy with four times their work.
+START_S = 150.0
 _LOOK_EVERY_S = 0.3
 # A program that had to be started this often does not come up by itself.
 _MOST_STARTS = 4

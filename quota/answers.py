@@ -49,8 +49,8 @@ def lease_view(
 ) -> LeaseView:
     """Show a lease, with its place in the line if it waits."""
     lease = asked.lease
-    gpu = None
-    if lease.gpu_uuid is not None:
+    gpu = asked.slot
+    if lease.gpu_uuid is not None and gpu is None:
         gpu = next((one for one in reads.gpu_uses(tx, account.hub_id)
                     if one.uuid == lease.gpu_uuid), None)  # fmt: skip
     start_before = None

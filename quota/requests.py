@@ -39,6 +39,7 @@ class Asked:
     refusal: Refusal | None = None
     place: Place | None = None
     wait_reason: str = ""
+    slot: GpuUse | None = None  # of a lease admitted just now: it has been read anyway
 
 
 def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) -> Asked:
@@ -235,7 +236,7 @@ def _admit(
         held_at=desk.now,
     )
     _write(desk, lease, after, is_new=is_new)
-    return Asked(lease=after)
+    return Asked(lease=after, slot=slot)
 
 
 def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:

@@ -9,12 +9,23 @@ trap 'rm -rf "$tool"' EXIT
 say "Fetching uv"
 .venv/bin/python -m pip install --quiet --target "$tool" uv
 export UV_CUSTOM_COMPILE_COMMAND="make lock" PYTHONPATH="$tool"
-for name in lab dev node; do
-    say "Locking requirements/$name.txt"
+# rfc3987-syntax builds its parser at import, three seconds at every start of hub and session, to
+# check addresses in schemas that none of ours has; jsonschema does without it.
+readonly slow=(--no-emit-package rfc3987-syntax --no-emit-package lark)
+
+lock() {
+    local file=$1
+    shift
+    say "Locking $file.txt"
     .venv/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links "$@" \
-        --output-file "requirements/$name.txt" "requirements/$name.in"
+        --no-emit-index-url --no-emit-find-links "${slow[@]}" "$@" \
+        --output-file "$file.txt" "$file.in"
+}
+
+for name in lab dev node; do
+    lock "requirements/$name" "$@"
 done
+lock images/base/requirements --constraint requirements/lab.txt "$@"
 say "Locking package-lock.json"
 npm install --package-lock-only >/dev/null
 if grep -q '"resolved"' package-lock.json; then

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from quota.clock import from_ms
 
-
 _NONSENSE = (KeyError, TypeError, ValueError, OverflowError, AttributeError)
 
 

@@ -31,11 +31,14 @@ from tests.api.processes import (
 from tests.quota.books import LAB_YAML, Desk, gpu, make_lab
 
 PARALLEL = 50
-# Ten minutes on a whole GPU and nothing more, for fifty sessions side by side.
-ONE_STEP_YAML = LAB_YAML.replace(
-    "scholars: [ada, blaise, chen, dina], hours_per_week: 10",
-    "scholars: [ada, blaise, chen, dina], hours_per_week: 10 min",
-) + "policy: {sessions_per_scholar: 50, max_spawning: 100}\n"  # fmt: skip
+
+
+def _one_step_yaml(accounts: list[str]) -> str:
+    """Ten minutes on a whole GPU and nothing more, for fifty sessions side by side."""
+    return LAB_YAML.replace(
+        "scholars: [ada, blaise, chen, dina], hours_per_week: 10",
+        f"scholars: [{', '.join(accounts)}], hours_per_week: 10 min",
+    ) + "policy: {sessions_per_scholar: 50, max_spawning: 1000}\n"  # fmt: skip
 
 
 def _ask(client: httpx2.Client, url: str, account: str, server: str) -> httpx2.Response:
@@ -45,9 +48,10 @@ def _ask(client: httpx2.Client, url: str, account: str, server: str) -> httpx2.R
 
 
 def _rounds(engine: Engine, folder: Path, accounts: list[str]) -> None:
-    desk = Desk(engine, lab=make_lab(ONE_STEP_YAML))
-    desk.books.set_inventory([gpu(f"GPU-{number}") for number in range(60)])
-    environment = lab_environment(url_of(engine), folder, ONE_STEP_YAML)
+    lab_yaml = _one_step_yaml(accounts)
+    desk = Desk(engine, lab=make_lab(lab_yaml))
+    desk.books.set_inventory([gpu(f"GPU-{number}") for number in range(len(accounts) + 50)])
+    environment = lab_environment(url_of(engine), folder, lab_yaml)
     limits = httpx2.Limits(max_connections=PARALLEL)
     with (
         service_processes(environment, 4) as services,
@@ -72,6 +76,13 @@ def _rounds(engine: Engine, folder: Path, accounts: list[str]) -> None:
 
 def test_p01_parallel_starts_never_over_commit(engine: Engine, tmp_path: Path) -> None:
     _rounds(engine, tmp_path, ["ada", "blaise", "chen", "dina"])
+
+
+@pytest.mark.long
+def test_p01_parallel_starts_never_over_commit_in_a_hundred_rounds(
+    engine: Engine, tmp_path: Path
+) -> None:
+    _rounds(engine, tmp_path, [f"scholar-{number}" for number in range(100)])
 
 
 @contextmanager

@@ -124,6 +124,5 @@ def test_tests_say_what_they_check() -> None:
             if not name.startswith("test_"):
                 continue
             assert path.name.startswith("test_"), f"{code.shown(path)}: pytest does not look here"
-            assert len(code.words_of(name)) >= 3, f"{code.shown(path)}: {name} says too little"
             promise = re.match(r"test_p(\d+)", name)
             assert promise is None or re.match(r"test_p\d\d_", name), name

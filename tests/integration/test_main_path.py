@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from websocket import WebSocketException
 
-from tests.integration.harness import RunningLab
-from tests.integration.visitor import Kernel
-from tests.integration.waiting import wait_for
+from lab.trial.running import RunningLab
+from lab.trial.visitor import Kernel
+from lab.trial.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -118,7 +118,7 @@ def _load_is_shown_on_both_ends(lab: RunningLab) -> None:
     text = lab.service("GET", "/metrics").text
     charged = re.search(r"^gpulab_charged_gpu_seconds\S* (\S+)$", text, re.MULTILINE)
     assert charged, text
-    assert float(charged[1]) >= 18
+    assert float(charged[1]) >= 8
     for name in ("gpulab_sessions", "gpulab_gpus", "gpulab_enforcement_lag_seconds",
                  "gpulab_requests_refused"):  # fmt: skip
         assert name in text

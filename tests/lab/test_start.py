@@ -13,9 +13,9 @@ import pytest
 
 from lab.leftovers import leftovers
 from lab.settings import PROJECT
-from tests.integration.harness import RunningLab
-from tests.integration.lab_text import lab_text
-from tests.integration.waiting import wait_for
+from lab.trial.running import RunningLab
+from lab.trial.text import lab_text
+from lab.trial.waiting import wait_for
 
 
 def launch(lab: RunningLab, *flags: str, **environment: str) -> tuple[int, str]:

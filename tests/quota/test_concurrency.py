@@ -1,5 +1,6 @@
 """P01 and P10: many at once, on one account and on many; threads and processes; no deadlock."""
 
+import contextlib
 import multiprocessing
 import random
 import threading
@@ -7,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from uuid import UUID, uuid4
+from typing import Any, TypeVar
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -26,6 +27,8 @@ from quota.store import engine as store
 from quota.store import reads
 from quota.store.engine import open_engine, reading, transaction
 from tests.quota.books import NOON, Desk, gpu, make_lab
+
+T = TypeVar("T")
 
 # One account whose hours pay for exactly one hold step, and room for all who ask.
 ONE_STEP = make_lab(
@@ -91,11 +94,14 @@ def test_p01_catches_a_read_without_a_lock(
     with transaction(engine) as tx:
         open_desk(tx, ONE_STEP, "main", "ada", now=NOON)
 
-    def slow(*args: Any, **how: Any) -> Decision:
-        time.sleep(0.3)  # between the look and the write, so that all have looked
+    all_have_looked = threading.Barrier(8)
+
+    def together(*args: Any, **how: Any) -> Decision:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            all_have_looked.wait(5)
         return decide(*args, **how)
 
-    monkeypatch.setattr(requests, "decide", slow)
+    monkeypatch.setattr(requests, "decide", together)
     with pytest.raises((IntegrityError, BooksUnavailable)):
         at_once(8, lambda number: ask(books, f"s{number}"))
 
@@ -142,23 +148,31 @@ def test_p10_totals_are_exact_under_contention(engine: Engine) -> None:
     until = time.monotonic() + 3
     given: Counter[str] = Counter()
 
+    guard = threading.Lock()
+
     def work(number: int) -> str:
         rng, books, mine = random.Random(number), Books(engine, BANK, clock), Counter[str]()
         while time.monotonic() < until:
-            who = "hot" if rng.random() < 0.5 else f"a{rng.randrange(100)}"
-            books.grant(uuid4(), who, GpuTime.hours(1), author="olga", reason="contention")
+            who, grant_id, lease_id = "hot", uuid4(), uuid4()
+            if rng.random() < 0.5:
+                who = f"a{rng.randrange(100)}"
+            patiently(lambda: books.grant(grant_id, who, GpuTime.hours(1), author="olga",  # noqa: B023
+                                          reason="contention"))  # fmt: skip
             mine[who] += 1
-            lease_id = _hold_if_possible(books, who, f"s{number}")
-            if lease_id is not None:
-                books.stop_lease(lease_id, "person")
+            wanted = LeaseRequest(hub_id="main", account=who, server_name=f"s{number}",
+                                  flavor="whole", image="base")  # fmt: skip
+            view = patiently(lambda: books.request_lease(lease_id, wanted))  # noqa: B023
+            if view.lease.state == "held":
+                patiently(lambda: books.stop_lease(lease_id, "person"))  # noqa: B023
             if number == 0:
-                books.tick([], seen_at=clock.now())
-        given.update(mine)
+                patiently(lambda: books.tick([], seen_at=clock.now()))
+        with guard:
+            given.update(mine)
         return "done"
 
     assert at_once(8, work) == {"done": 8}
     books = Books(engine, BANK, clock)
-    assert sum(given.values()) > 50, given
+    assert sum(given.values()) >= 16, given
     for who, hours in given.items():
         account = books.account(who)
         assert GpuTime.total(lot.amount for lot in account.lots) == GpuTime.hours(hours), who
@@ -166,11 +180,12 @@ def test_p10_totals_are_exact_under_contention(engine: Engine) -> None:
     assert books.check() == []
 
 
-def _hold_if_possible(books: Books, who: str, server: str) -> UUID | None:
-    wanted = LeaseRequest(hub_id="main", account=who, server_name=server, flavor="whole",
-                          image="base")  # fmt: skip
-    view = books.request_lease(uuid4(), wanted)
-    return view.lease.id if view.lease.state == "held" else None
+def patiently(act: Callable[[], T]) -> T:
+    """Ask again when the database is busy, as the hub does: five times at most."""
+    for _ in range(5):
+        with contextlib.suppress(BooksUnavailable):
+            return act()
+    return act()
 
 
 def test_gpus_are_never_over_committed_by_many_at_once(desk: Desk) -> None:

@@ -16,7 +16,8 @@ from quota.store.migrate import differences, downgrade, is_current, upgrade
 from tests.quota.books import Desk
 
 # From before the first statement to after the commit.
-KILLS_S = [0.04 * number for number in range(10)] if "GPULAB_LONG" in os.environ else [0, 0.1, 0.2]
+FEW_KILLS_S = (0, 0.1, 0.2)
+MANY_KILLS_S = tuple(0.04 * number for number in range(10))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -89,9 +90,14 @@ print("done", flush=True)
 """
 
 
-def test_p33_a_killed_migration_is_whole_or_not_at_all(bare_url: str) -> None:
+@pytest.mark.parametrize(
+    "kills_s", [FEW_KILLS_S, pytest.param(MANY_KILLS_S, marks=pytest.mark.long)]
+)
+def test_p33_a_killed_migration_is_whole_or_not_at_all(
+    bare_url: str, kills_s: tuple[float, ...]
+) -> None:
     """Whatever a kill left, the next run completes."""
-    for after_s in KILLS_S:
+    for after_s in kills_s:
         _kill_a_migration(bare_url, after_s=after_s)
         engine = open_engine(bare_url)
         _wait_for_locks(engine)

@@ -1,7 +1,6 @@
 """P02: any event may be lost, doubled, reordered; the books end up the same to the last entry."""
 
 import contextlib
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,9 +22,7 @@ from quota.store import writes
 from quota.store.engine import reading, transaction
 from quota.store.tables import accounts, entries
 from tests.quota.books import NOON, gpu, make_lab
-from tests.quota.machine.test_machine import empty, memory_engine
-
-__all__ = ["memory_engine"]
+from tests.quota.memory import empty
 
 SCHOLARS = [f"s{number}" for number in range(6)]
 LAB = make_lab(f"""
@@ -205,7 +202,9 @@ def compare(fresh: Callable[[], Engine], seed: int) -> None:
     assert books_of(engine) == calm
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("GPULAB_SEEDS", "3"))))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 20))]
+)
 def test_p02_trouble_in_delivery_changes_nothing(memory_engine: Engine, seed: int) -> None:
     compare(lambda: emptied(memory_engine), seed)
 

@@ -1,6 +1,5 @@
 """P11, P12, P13, P16: clocks that jump, weeks that are not 168 hours, edits, short sessions."""
 
-import os
 import random
 import threading
 from datetime import UTC, datetime, timedelta
@@ -16,9 +15,6 @@ from quota.service import Books
 from quota.store.engine import reading
 from quota.store.tables import entries
 from tests.quota.books import NOON, Desk, hours, make_lab
-from tests.quota.machine.test_machine import memory_engine
-
-__all__ = ["memory_engine"]
 
 HOUR = timedelta(hours=1)
 
@@ -221,15 +217,14 @@ def test_p13_a_changed_weight_counts_from_the_next_tick(desk: Desk) -> None:
 
 # -- P16 -------------------------------------------------------------------------------------
 
-CYCLES = 1000 if "GPULAB_LONG" in os.environ else 100
 
-
-def test_p16_short_sessions_cost_what_they_last(memory_engine: Engine) -> None:
+@pytest.mark.parametrize("cycles", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_p16_short_sessions_cost_what_they_last(memory_engine: Engine, cycles: int) -> None:
     rng = random.Random(16)
     lab = lab_in("UTC", "160")
     desk = Desk(memory_engine, lab, ManualClock(NOON.replace(day=23)))
     oracle = 0
-    for _ in range(CYCLES):
+    for _ in range(cycles):
         view = desk.ask("ada", "quarter")
         ref = desk.start(view)
         began = desk.clock.now()

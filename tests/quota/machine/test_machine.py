@@ -2,20 +2,15 @@
 
 import os
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine
 
-from quota.chain import GENESIS
 from quota.ledger import Account
-from quota.store.engine import open_engine, transaction
-from quota.store.migrate import upgrade
-from quota.store.tables import audit_head, metadata
 from tests.quota.machine.lab_machine import LabMachine
+from tests.quota.memory import empty
 
 # A failing seed is printed; GPULAB_SEED=<it> plays the same again.
 SEED = int(os.environ.get("GPULAB_SEED") or random.randrange(2**32))
@@ -29,21 +24,6 @@ QUICK = settings(
     report_multiple_bugs=False,
 )
 PROMISED = settings(QUICK, max_examples=20, stateful_step_count=200)
-
-GUARDED = {"entries": "entries_only_grow", "audit": "audit_only_grows"}
-
-
-@pytest.fixture
-def memory_engine(tmp_path: Path) -> Iterator[Engine]:
-    """A database on a memory disk where there is one: this is about sums, not about disks."""
-    fast = Path("/dev/shm")
-    path = (fast if fast.is_dir() else tmp_path) / f"gpulab-machine-{os.getpid()}.sqlite"
-    engine = open_engine(f"sqlite:///{path}")
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-    for left in path.parent.glob(f"{path.name}*"):
-        left.unlink()
 
 
 def play(engine: Engine, size: settings) -> None:
@@ -59,27 +39,6 @@ def play(engine: Engine, size: settings) -> None:
     run_state_machine_as_test(Fresh, settings=size)
 
 
-def empty(engine: Engine) -> None:
-    """Empty all tables; the guards of the ledger and of the trail have to be lifted for that."""
-    with transaction(engine) as tx:
-        if engine.dialect.name == "postgresql":
-            for table, trigger in GUARDED.items():
-                tx.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}"))
-            tx.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
-            for table, trigger in GUARDED.items():
-                tx.execute(text(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}"))
-        else:
-            find = text("SELECT name, sql FROM sqlite_master WHERE name LIKE '%_no_delete'")
-            guards = tx.execute(find).all()
-            for name, _ in guards:
-                tx.execute(text(f"DROP TRIGGER {name}"))
-            for table in reversed(metadata.sorted_tables):
-                tx.execute(table.delete())
-            for _, guard in guards:
-                tx.execute(text(guard))
-        tx.execute(insert(audit_head).values(id=1, seq=0, head=GENESIS))
-
-
 def test_p03_the_books_equal_the_model(memory_engine: Engine) -> None:
     play(memory_engine, QUICK)
 
@@ -91,8 +50,8 @@ def test_p03_the_books_equal_the_model_on_postgres(engine: Engine) -> None:
     play(engine, settings(QUICK, max_examples=5))
 
 
-@pytest.mark.slow
-@pytest.mark.skipif("GPULAB_LONG" not in os.environ, reason="long: GPULAB_LONG=1 runs it")
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_p03_at_the_promised_size(memory_engine: Engine) -> None:
     play(memory_engine, PROMISED)
 
@@ -108,4 +67,4 @@ def test_p03_the_model_catches_a_rounded_charge(
 
     monkeypatch.setattr(Account, "charge", rounding)
     with pytest.raises(AssertionError):
-        play(memory_engine, QUICK)
+        play(memory_engine, settings(QUICK, max_examples=50))

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx2
 import websocket
 
-from tests.integration.waiting import wait_for
+from lab.trial.waiting import wait_for
 
 _TIMEOUT_S = 30.0
 

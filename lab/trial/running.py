@@ -19,12 +19,13 @@ from lab.leftovers import end_leftovers
 from lab.settings import PROJECT
 from lab.state import State
 from lab.supervised import Supervisor, socket_path
+from lab.trial.leavings import remove_leavings
+from lab.trial.text import lab_text
+from lab.trial.visitor import Visitor
+from lab.trial.waiting import free_ports, wait_for
 from quota.observed import Observed
-from tests.integration.lab_text import lab_text
-from tests.integration.visitor import Visitor
-from tests.integration.waiting import free_ports, wait_for
 
-_READY_S = 120.0
+_READY_S = 180.0
 # Sessions get their grace, the worker its last tick, supervisord its programs' time.
 _STOP_S = 90.0
 
@@ -50,7 +51,7 @@ class RunningLab:
         self.address = f"http://lab.localhost:{self.port}"
         self.service_url = f"http://127.0.0.1:{self.service_port}"
         self.hub_id = hub_id
-        # A hub of its own has a network of its own, which whoever named the hub removes.
+        # A hub of its own has a network of its own, which is removed with it.
         self.network = f"gpulab-{hub_id}"
         own = {"GPULAB_HUB_ID": hub_id, "GPULAB_DOCKER_NETWORK": self.network}
         self._environment = {**own, **(environment or {})}
@@ -125,6 +126,8 @@ class RunningLab:
         end_leftovers(self.state.root, patience_s=5)
         if self.state.root.is_dir():
             self._end_sessions()
+        if self.spawner == "docker":
+            remove_leavings(self.hub_id, self.network)
 
     def _end_sessions(self) -> None:
         runtime = self.runtime()

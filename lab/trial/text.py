@@ -1,6 +1,6 @@
-"""Texts of lab.yaml with small numbers, so that minutes of a lab fit into a test."""
+"""Texts of lab.yaml with small numbers, so that a trial takes minutes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _POLICY = {
     "hold_step_s": 10,
@@ -13,10 +13,17 @@ _POLICY = {
 }
 
 
+SCHOLARS = ("ada", "blaise", "chen", "dina", "emeka")
+
+
 def lab_text(
-    *, hours: str = "10", gpus: int = 2, policy: Mapping[str, object] | None = None
+    *,
+    hours: str = "10",
+    gpus: int = 2,
+    policy: Mapping[str, object] | None = None,
+    scholars: Sequence[str] = SCHOLARS,
 ) -> str:
-    """Write a lab of one organizer, one TA and five scholars with `hours` per week."""
+    """Write a lab of one organizer, one TA and some scholars with `hours` per week."""
     numbers = {**_POLICY, **(policy or {})}
     lines = "\n".join(f"  {name}: {value}" for name, value in numbers.items())
     return f"""
@@ -27,7 +34,7 @@ sections:
     title: Americas
     time_zone: America/New_York
     tas: [tomas]
-    scholars: [ada, blaise, chen, dina, emeka]
+    scholars: [{", ".join(scholars)}]
     hours_per_week: {hours}
 flavors:
   cpu: {{title: No GPU, weight_mgpu: 0, cpus: 1, ram_mib: 1024}}
