@@ -1,9 +1,9 @@
 """Big books: many accounts with years of entries, and what people ask of them.
 
-The books are made fast, many accounts to a statement, with right chains, lots and figures: the last
+The books are made many accounts to a transaction, with right chains, lots and figures: the last
 thing measured is the check of all of it, which would find a wrong one. Balances and explanations
-are asked for accounts at random; the roll-over is the first tick-like settlement of every account
-in a new week.
+are asked for accounts at random; the roll-over is the first settlement of every account in a new
+week.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def big_books(people: int, each: int, url: str | None) -> Iterator[Books]:
         engine = open_engine(url or f"sqlite:///{folder}/books.sqlite")
         upgrade(engine)
         books = Books(
-            engine, parse_lab(lab_yaml(people) + _ROLL_OVER, "lab.yaml"), ManualClock(_MONDAY)
+            engine, parse_lab(lab_yaml(people, 1) + _ROLL_OVER, "lab.yaml"), ManualClock(_MONDAY)
         )
         began = time.perf_counter()
         for start in range(0, people, 100):
