@@ -144,8 +144,8 @@ def test_p04_a_use_case_in_two_transactions_would_be_found(
             tx.exec_driver_sql("BEGIN IMMEDIATE")
 
     monkeypatch.setattr(writes, "save_accounts", in_halves)
-    # The second time that the worker advances an account it gives a hold back; what the lease still
-    # says of it would be given back once more.
+    # The second time that the worker advances an account it gives a hold back; what the lease
+    # still says of it would be given back once more.
     with pytest.raises(AssertionError, match=r"holds never go below nothing"):
         crash_and_go_on("tick_advances.written", 1, sqlite_books(), tmp_path)
 
