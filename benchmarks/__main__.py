@@ -6,7 +6,7 @@ import sys
 
 import benchmarks
 
-_NO_BENCHES = {"__main__", "common", "rigs"}
+_NO_BENCHES = {"__main__", "common", "raw", "rigs"}
 
 
 def names() -> list[str]:

@@ -8,7 +8,6 @@ machine that is busy for a while slows both. Then: p99 at 20 admissions a second
 import argparse
 import http.client
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,76 +15,16 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psutil
-import psycopg
 
 from benchmarks.common import Figure, median, percentile, report
+from benchmarks.raw import Commit, make_tables, raw_commits
 from benchmarks.rigs import Rig, rig, service
-from quota.store.engine import BUSY_TIMEOUT_MS, journal_mode
 
 TARGET_RATIO = 0.12
 P99_LIMIT_S = 0.050
 RATE_PER_S = 20
 _SHARERS = 64
 _WARM_UP = 50
-
-_TABLES = (
-    "CREATE TABLE raw_accounts (id INTEGER PRIMARY KEY, balance BIGINT NOT NULL)",
-    "CREATE TABLE raw_leases (id TEXT PRIMARY KEY, account INTEGER, state TEXT, hold BIGINT)",
-    """CREATE TABLE raw_entries (account INTEGER, seq BIGINT, amount BIGINT, hash TEXT,
-                                PRIMARY KEY (account, seq))""",
-    "INSERT INTO raw_accounts VALUES (1, 1000000)",
-)
-
-
-@contextmanager
-def raw_commits(rig: Rig) -> Iterator[Callable[[], None]]:
-    """Yield a function that commits three rows durably."""
-    if rig.url.startswith("sqlite"):
-        with _raw_sqlite(rig) as commit:
-            yield commit
-        return
-    with psycopg.connect(rig.url.replace("postgresql+psycopg", "postgresql")) as connection:
-        for statement in _TABLES:
-            connection.execute(statement)
-        connection.commit()
-        yield _committer(connection.execute, connection.commit, "%s")
-
-
-@contextmanager
-def _raw_sqlite(rig: Rig) -> Iterator[Callable[[], None]]:
-    connection = sqlite3.connect(rig.folder / "raw.sqlite", isolation_level=None)
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
-    connection.execute("PRAGMA synchronous = FULL")
-    for statement in _TABLES:
-        connection.execute(statement)
-
-    def execute(sql: str, values: tuple[object, ...]) -> None:
-        if not connection.in_transaction:
-            connection.execute("BEGIN IMMEDIATE")
-        connection.execute(sql, values)
-
-    yield _committer(execute, lambda: connection.execute("COMMIT"), "?")
-    connection.close()
-
-
-def _committer(
-    execute: Callable[..., object], commit: Callable[[], object], mark: str
-) -> Callable[[], None]:
-    seq = 0
-    new_lease = "INSERT INTO raw_leases VALUES (?, 1, 'held', 60)".replace("?", mark)
-    new_entry = "INSERT INTO raw_entries VALUES (1, ?, 60, ?)".replace("?", mark)
-
-    def commit_three() -> None:
-        nonlocal seq
-        seq += 1
-        lease = uuid4().hex
-        execute("UPDATE raw_accounts SET balance = balance - 1 WHERE id = 1", ())
-        execute(new_lease, (lease,))
-        execute(new_entry, (seq, lease * 2))
-        commit()
-
-    return commit_three
 
 
 class Client:
@@ -127,11 +66,18 @@ def latencies(work: Callable[[], None], count: int) -> list[float]:
     return took
 
 
+@contextmanager
+def _raw_commits(lab: Rig) -> Iterator[Commit]:
+    make_tables(lab.url, lab.folder)
+    with raw_commits(lab.url, lab.folder) as commit:
+        yield commit
+
+
 def measure(blocks: int, block: int, paced: int, url: str | None) -> int:
     scholars = blocks * block + paced + _WARM_UP
     with (
         rig(scholars, gpus=scholars // _SHARERS + 1, url=url) as lab,
-        raw_commits(lab) as commit,
+        _raw_commits(lab) as commit,
         service(lab) as (address, process),
     ):
         client = Client(address, lab)

@@ -58,7 +58,7 @@ def running_class(size: int, url: str | None) -> Iterator[Class]:
         engine = open_engine(url or f"sqlite:///{folder}/books.sqlite")
         upgrade(engine)
         clock = ManualClock(_NOON)
-        lab = parse_lab(lab_yaml(size), "x")
+        lab = parse_lab(lab_yaml(size, 1), "lab.yaml")
         policy = lab.policy.model_copy(update={"max_spawning": size + 1})
         books = Books(engine, lab.model_copy(update={"policy": policy}), clock)
         books.set_inventory(

@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from sqlalchemy import create_engine, text
 
 from quota.store.engine import open_engine
 from quota.store.migrate import upgrade
+from tests.postgres import binaries
 
 _LIVES_S = 120
 
@@ -83,3 +86,41 @@ def migrate(url: str) -> None:
     engine = open_engine(url)
     upgrade(engine)
     engine.dispose()
+
+
+def postmaster_of(url: str) -> int:
+    """Return the pid of a throw-away cluster's first process."""
+    return int((_data_of(url) / "postmaster.pid").read_text().split()[0])
+
+
+def start_again(url: str) -> None:
+    """Start a throw-away cluster again that was killed; it recovers from its own log."""
+    found, data = binaries(), _data_of(url)
+    assert found is not None
+    owner = data.stat().st_uid
+    prefix = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups"]
+    options = f"-k {data.parent} -c listen_addresses= -c max_connections=60"
+    words = [f"{found}/pg_ctl", "-D", str(data), "-o", options, "-l", f"{data.parent}/log", "-w",
+             "start"]  # fmt: skip
+    command = [*(prefix if os.geteuid() == 0 else []), *words]
+
+    def starts() -> bool:
+        # It refuses as long as a backend of the killed one still has the shared memory.
+        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, cwd=data.parent)  # fmt: skip
+        return done.returncode == 0
+
+    wait_until("the database starts again", starts, within_s=60)
+
+
+def wait_until(what: str, is_so: Callable[[], bool], *, within_s: float = 20) -> float:
+    """Wait for something that must come true; return how long it took."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def _data_of(url: str) -> Path:
+    return Path(url.partition("host=")[2]) / "data"

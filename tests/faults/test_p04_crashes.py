@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -132,20 +132,21 @@ EXPECTED_TRAIL = {
 def test_p04_a_use_case_in_two_transactions_would_be_found(
     sqlite_books: MakeBooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control: a crash between the two would charge a second time."""
-    whole = writes.save_account
+    """The negative control: a crash between the two would give a hold back twice."""
+    whole = writes.save_accounts
 
-    def in_halves(tx: Connection, account: Account) -> None:
-        has_more = bool(account.new_entries)
-        whole(tx, account)
+    def in_halves(tx: Connection, some: Iterable[Account]) -> None:
+        some = list(some)
+        has_more = any(account.new_entries for account in some)
+        whole(tx, some)
         if has_more:
             tx.exec_driver_sql("COMMIT")
             tx.exec_driver_sql("BEGIN IMMEDIATE")
 
-    monkeypatch.setattr(writes, "save_account", in_halves)
-    # The second time that the worker advances an account, it posts a charge; the key of the ledger
-    # refuses it when it is posted again.
-    with pytest.raises(AssertionError, match=r"UNIQUE constraint failed: entries.transfer_id"):
+    monkeypatch.setattr(writes, "save_accounts", in_halves)
+    # The second time that the worker advances an account it gives a hold back; what the lease
+    # still says of it would be given back once more.
+    with pytest.raises(AssertionError, match=r"holds never go below nothing"):
         crash_and_go_on("tick_advances.written", 1, sqlite_books(), tmp_path)
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Engine
 
-from quota import answers, requests
+from quota import answers
 from quota.amount import GpuTime
 from quota.clock import ManualClock, to_ms
+from quota.desk import open_desk
 from quota.errors import InsufficientBalance, Refusal
 from quota.invariants import describe
 from quota.lab import Lab
@@ -293,7 +294,7 @@ class LabMachine(RuleBasedStateMachine):
         for who in edits.scholars:
             # An account learns of new hours when it is next settled; here, at once.
             with transaction(self.engine) as tx:
-                requests.open_desk(tx, self.books.lab, "main", who, now=self.clock.now())
+                open_desk(tx, self.books.lab, "main", who, now=self.clock.now())
             self.model.change_hours(who, amount.mgpu_ms, to_ms(self.clock.now()))
 
     @rule(flavor=st.sampled_from(["quarter", "odd", "whole"]), weight=st.integers(1, 2000))
