@@ -36,8 +36,13 @@ class Model:
         return (at - self.offset_ms[who] - _FIRST_MONDAY_MS) // WEEK_MS
 
     def touch(self, who: str, at: int) -> None:
-        """Give this week's hours unless they are given."""
-        self.given.setdefault(who, {}).setdefault(self.week(who, at), self.hours[who])
+        """Give this week's hours, and those of weeks in which nobody looked, unless given."""
+        self.given[who] = self._given_by(who, at)
+
+    def _given_by(self, who: str, at: int) -> dict[int, int]:
+        known, this = self.given.get(who, {}), self.week(who, at)
+        missed = range(max(known, default=this) + 1, this + 1)
+        return known | {week: self.hours[who] for week in {*missed, this} - known.keys()}
 
     def give(self, who: str, amount: int, at: int) -> None:
         self.touch(who, at)
@@ -67,8 +72,7 @@ class Model:
 
     def balance(self, who: str, at: int) -> int:
         """Fold the weeks: what lapses is gone, what is owed goes on until a week pays it."""
-        this = self.week(who, at)
-        given = {this: self.hours[who]} | self.given.get(who, {})
+        given = self._given_by(who, at)
         spent, rest = self.spent.get(who, {}), 0
         for week in sorted(given.keys() | spent.keys()):
             rest = min(rest, 0) + given.get(week, 0) - spent.get(week, 0)
