@@ -16,4 +16,21 @@ fi
 
 say "Checking style and types"
 scripts/lint.sh
-exec .venv/bin/python -m pytest -ra -q "$@"
+
+names_a_path() { for word in "$@"; do [ -e "${word%%::*}" ] && return; done; return 1; }
+if names_a_path "$@"; then
+    exec .venv/bin/python -m pytest -ra -q "$@"
+fi
+
+# First what only computes and asks databases, on two cores at once; then, alone on the machine,
+# what starts whole labs, kills them, or measures time.
+readonly timed=(tests/api/test_service_process.py tests/quota/test_durability.py
+    tests/quota/test_concurrency.py tests/hub/test_spawners.py)
+readonly quiet=(tests/architecture tests/quota tests/simulation tests/hub tests/contract tests/api)
+status=0
+say "Rules, books, service and hub"
+.venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "$@" "${quiet[@]}" || status=$?
+say "Runtimes, faults, whole labs"
+.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/lab tests/faults \
+    tests/integration tests/crash || status=$?
+exit "$status"

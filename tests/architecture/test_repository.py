@@ -71,3 +71,9 @@ def test_the_proxys_lock_names_no_host() -> None:
     for name, one in packages.items():
         assert "resolved" not in one, name
         assert not name or "integrity" in one, name
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    script = (ROOT / "scripts/test.sh").read_text()
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert [name for name in sorted(folders) if f"tests/{name}" not in script] == []
