@@ -74,6 +74,6 @@ def test_the_proxys_lock_names_no_host() -> None:
 
 
 def test_every_folder_of_tests_is_run() -> None:
-    script = (ROOT / "scripts/test.sh").read_text()
-    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    script = (code.ROOT / "scripts/test.sh").read_text()
+    folders = {path.parent.name for path in (code.ROOT / "tests").glob("*/test_*.py")}
     assert [name for name in sorted(folders) if f"tests/{name}" not in script] == []
