@@ -42,7 +42,7 @@ class Model:
     def _given_by(self, who: str, at: int) -> dict[int, int]:
         known, this = self.given.get(who, {}), self.week(who, at)
         missed = range(max(known, default=this) + 1, this + 1)
-        return known | {week: self.hours[who] for week in {*missed, this} - known.keys()}
+        return known | dict.fromkeys({*missed, this} - known.keys(), self.hours[who])
 
     def give(self, who: str, amount: int, at: int) -> None:
         self.touch(who, at)
