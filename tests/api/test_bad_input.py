@@ -65,7 +65,9 @@ def test_another_media_type_is_not_read_as_json(service: ApiDesk, kind: str) -> 
     problem(reply, 422, "invalid_request")
 
 
-@pytest.mark.parametrize("lease_id", ["1", "x" * 36, "%00", "..", "c0ffee00-0000-4000-8000-0000000000000"])
+@pytest.mark.parametrize(
+    "lease_id", ["1", "x" * 36, "%00", "..", "c0ffee00-0000-4000-8000-0000000000000"]
+)
 def test_ids_that_are_none(service: ApiDesk, lease_id: str) -> None:
     assert service.call("PUT", f"/v1/leases/{lease_id}", json=WANTED).status_code in (
         404,

@@ -30,6 +30,8 @@ def watch_processes(state: Path, out: Path) -> None:
         seen = set()
         for process in psutil.process_iter():
             key = (process.pid, process.create_time())
+            if key in running and _is_zombie(process):
+                continue  # gone; only nobody has asked for its exit status yet
             seen.add(key)
             if key not in passed:
                 passed.add(key)
@@ -43,8 +45,23 @@ def watch_processes(state: Path, out: Path) -> None:
             if not any(other["lease_id"] == one["lease_id"] for other in running.values()):
                 _write(out, {**one, "gone_ms": gone_ms})
         _stopped.wait(_LOOK_EVERY_S)
-    for one in running.values():
-        _write(out, {**one, "gone_ms": None})
+    for (pid, _), one in running.items():
+        _write(out, {**one, "gone_ms": None, "is": _shown(pid)})
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
+
+
+def _shown(pid: int) -> str:
+    try:
+        process = psutil.Process(pid)
+        return f"{process.status()} {process.cmdline()}"
+    except psutil.Error as error:
+        return str(error)
 
 
 def _mark_of(process: psutil.Process, state: Path) -> dict[str, Any] | None:
