@@ -42,6 +42,12 @@ c.JupyterHub.load_roles = [
 c.JupyterHub.spawner_class = {spawner}
 c.Spawner.default_url = "/lab"
 c.Spawner.hub_id = "{hub_id}"
+
+def forget_lease(spawner):
+    # The lab's own hook does this; without it a second start would take the first one's name.
+    spawner.lease_id = ""
+
+c.Spawner.post_stop_hook = forget_lease
 {more}
 """
 _PROCESS = """
