@@ -159,5 +159,8 @@ def _collect(result: TickResult, ahead: Advance, lab: Lab, now: datetime) -> Non
             ending = ahead.endings.get(lease.id)
             at = deadline_of(ending.at if ending else None, lab, now)
             result.deadlines.append(Deadline(lease_id=lease.id, ref=lease.ref, at=at))
-    ends = [at for at in (result.next_end_at, ahead.ends_at) if at is not None]
-    result.next_end_at = min(ends, default=None)
+    # What is being stopped already must not hide the next one from the worker.
+    ends = [ahead.endings[one.id].at for one in ahead.leases
+            if one.state == "active" and one.id in ahead.endings]  # fmt: skip
+    known = [] if result.next_end_at is None else [result.next_end_at]
+    result.next_end_at = min((at for at in (*known, *ends) if at > now), default=None)

@@ -133,3 +133,15 @@ def test_warnings_come_again_after_more_hours_were_given(desk: Desk) -> None:
 def test_each_end_has_a_sentence(reason: str | None) -> None:
     text = end_text(reason)
     assert text is None if reason is None else text is not None and text.endswith(".")
+
+
+def test_p17_a_session_that_is_being_stopped_does_not_hide_the_next_end(desk: Desk) -> None:
+    desk.run("emeka")
+    desk.clock.advance(timedelta(minutes=30))
+    desk.run("ada", "quarter")
+    desk.clock.advance(timedelta(minutes=30, seconds=1))
+    result = desk.tick()
+    assert [order.account for order in result.stops] == ["emeka"]
+    ada = desk.books.account("ada").sessions[0]
+    assert result.next_end_at == ada.ends_at
+    assert desk.tick().next_end_at == ada.ends_at
