@@ -27,8 +27,9 @@ from quota.lab_file import LabFileError, load_lab
 _POST_S = 20.0
 # supervisord gives its slowest program 30 s.
 _SUPERVISOR_S = 45.0
-# A supervisor that lives shorter than this is not killed from outside, but broken.
+# A supervisor that again and again lives shorter than this is not killed from outside, but broken.
 _SHORT_LIFE_S = 10.0
+_MOST_SHORT_LIVES = 2
 
 
 def tell(text: str) -> None:
@@ -108,11 +109,12 @@ class _Launcher:
 
     def _stay(self) -> None:
         """Watch the supervisor, which watches everything else."""
-        began = time.monotonic()
+        began, short_lives = time.monotonic(), 0
         while not self._asked_to_stop.wait(0.5):
             if self._process is None or self._process.poll() is None:
                 continue
-            if time.monotonic() - began < _SHORT_LIFE_S:
+            short_lives = short_lives + 1 if time.monotonic() - began < _SHORT_LIFE_S else 0
+            if short_lives > _MOST_SHORT_LIVES:
                 raise CannotStart(f"the supervisor keeps ending; see {self._state.logs}")
             tell("The supervisor was killed; starting it and its programs again. Sessions go on.")
             end_leftovers(self._state.root)
