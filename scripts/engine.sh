@@ -29,6 +29,18 @@ if ! command -v dockerd >/dev/null 2>&1; then
     give_up "the Docker engine is not installed. On Debian or Ubuntu: apt-get install -y docker.io"
 fi
 
+# What a killed engine left: its process id may be nobody's, another's, or a zombie's, and each
+# would keep a new engine from starting.
+forget() {
+    [ -s "$1" ] || return 0
+    case "$(readlink "/proc/$(cat "$1")/exe" 2>/dev/null)" in
+        */"$2") ;;
+        *) rm -f "$1" ;;
+    esac
+}
+forget /var/run/docker.pid dockerd
+forget /var/run/docker/containerd/containerd.pid containerd
+
 folder=${1:-$(mktemp -d -t gpulab-engine-XXXXXX)}
 mkdir -p "$folder"
 echo "engine: starting dockerd (log: $folder/dockerd.log)"
