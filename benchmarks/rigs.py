@@ -61,6 +61,13 @@ class Rig:
         engine = open_engine(self.url)
         return Books(engine, load_lab(self.folder / "lab.yaml"), SystemClock())
 
+    def check(self) -> None:
+        """The books must be right after all that; marks without a session are not use."""
+        books = self.books()
+        found = books.check()
+        books.engine.dispose()
+        assert not found, found[:3]
+
 
 @contextmanager
 def rig(scholars: int, gpus: int, url: str | None = None) -> Iterator[Rig]:

@@ -13,7 +13,7 @@ from quota.amount import GpuTime
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
 from quota.service import Books
-from quota.store import lists
+from quota.store import lists, office
 from quota.store.engine import reading
 from quota.store.usage import ChargeLine, usage_lines, usage_sums
 from quota.views import AccountView, GrantView
@@ -63,7 +63,7 @@ def hour_requests(
     """List requests as they are now, of one account or of all, the oldest first."""
     now = books.clock.now()
     with reading(books.engine) as tx:
-        found = lists.hour_requests(tx, books.hub_id, account=name, after=after, most=most)
+        found = office.hour_requests_of(tx, books.hub_id, account=name, after=after, most=most)
     return [(who, one.as_of(now)) for who, one in found]
 
 

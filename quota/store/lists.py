@@ -7,15 +7,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, RowMapping, Table, and_, or_, select
 
 from quota.amount import GpuTime
-from quota.hour_requests import HourRequest
 from quota.store.tables import accounts, lots
-from quota.store.tables import hour_requests as requests_table
 
 # What people give, apart from what the rules give each week.
 _GIVEN = ("grant", "ta_grant", "request", "refund")
 # Parameters of one statement: SQLite takes 32,766 at most.
 _IDS_AT_ONCE = 5_000
-_REQUEST_FIELDS = tuple(HourRequest.__slots__)
 
 
 def account_names(tx: Connection, hub_id: str) -> list[str]:
@@ -42,30 +39,8 @@ def grant_rows(
     if account is not None:
         query = query.where(accounts.c.name == account)
     if after is not None:
-        query = query.where(_later(lots, "starts_at", after))
+        query = query.where(later(lots, "starts_at", after))
     return list(tx.execute(query).mappings())
-
-
-def hour_requests(
-    tx: Connection, hub_id: str, *, account: str | None, after: tuple[datetime, UUID] | None,
-    most: int,
-) -> list[tuple[str, HourRequest]]:  # fmt: skip
-    """Read requests with the scholars' names, the oldest first."""
-    query = (
-        select(requests_table, accounts.c.name)
-        .join(accounts, accounts.c.id == requests_table.c.account_id)
-        .where(accounts.c.hub_id == hub_id)
-        .order_by(requests_table.c.asked_at, requests_table.c.id)
-        .limit(most)
-    )
-    if account is not None:
-        query = query.where(accounts.c.name == account)
-    if after is not None:
-        query = query.where(_later(requests_table, "asked_at", after))
-    return [
-        (row["name"], HourRequest(**{name: row[name] for name in _REQUEST_FIELDS}))
-        for row in tx.execute(query).mappings()
-    ]
 
 
 def lots_named(tx: Connection, ids: Sequence[UUID]) -> list[tuple[UUID, GpuTime, str]]:
@@ -79,7 +54,8 @@ def lots_named(tx: Connection, ids: Sequence[UUID]) -> list[tuple[UUID, GpuTime,
     return found
 
 
-def _later(table: Table, instant: str, after: tuple[datetime, UUID]) -> ColumnElement[bool]:
+def later(table: Table, instant: str, after: tuple[datetime, UUID]) -> ColumnElement[bool]:
+    """Say that a row stands behind the last one of the page before."""
     at, last_id = after
     column = table.c[instant]
     return or_(column > at, and_(column == at, table.c.id > last_id))

@@ -1,6 +1,7 @@
 """Reading and writing requests for hours, attachments and amended rules."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.attachments import Attachment
 from quota.hour_requests import HourRequest
+from quota.store.lists import later
 from quota.store.tables import accounts, amendments, attachments, hour_requests
 
 _REQUEST_FIELDS = tuple(HourRequest.__slots__)
@@ -27,7 +29,7 @@ def hour_request(tx: Connection, request_id: UUID, *, lock: bool = False) -> Hou
 
 def hour_requests_of(
     tx: Connection, hub_id: str, *, account: str | None = None, state: str | None = None,
-    most: int = 200,
+    after: tuple[datetime, UUID] | None = None, most: int = 200,
 ) -> list[tuple[str, HourRequest]]:  # fmt: skip
     """Read requests with the scholars' names, the oldest first."""
     query = (
@@ -41,6 +43,8 @@ def hour_requests_of(
         query = query.where(accounts.c.name == account)
     if state is not None:
         query = query.where(hour_requests.c.state == state)
+    if after is not None:
+        query = query.where(later(hour_requests, "asked_at", after))
     return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
 
 
