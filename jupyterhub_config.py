@@ -3,4 +3,7 @@
 from hub.config import configure
 from hub.settings import HubSettings
 
-configure(get_config(), HubSettings())
+settings = HubSettings()
+configure(get_config(), settings)
+if settings.hub_config is not None:
+    load_subconfig(str(settings.hub_config))

@@ -101,7 +101,8 @@ OTHER_VARIABLES = frozenset(
     f"GPULAB_{name}"
     for name in (
         "SERVICE_URL", "BIND_URL", "PUBLIC_HOST", "HUB_BIND_URL", "PROXY_API_URL",
-        "AUTHENTICATOR", "DOCKER_NETWORK", "HOST", "PORT", "HUB_PORT", "PROXY_API_PORT", "PROGRAM",
+        "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
+        "PROXY_API_PORT", "PROGRAM",
     )
 )  # fmt: skip
 

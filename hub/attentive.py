@@ -1,8 +1,9 @@
-"""Spawners that do not take silence for death.
+"""Spawners that look closely: a start is noticed at once, and silence is not taken for death.
 
-JupyterHub forgets a server as soon as `poll()` says that it is gone, or fails, and at its own
-start also when the server does not answer in time. A forgotten server runs on, paid for by
-nobody, and its scholar is locked out.
+JupyterHub looks for a starting server ever more seldom, up to five seconds apart, and waits for
+one that has died until the time is over. It forgets a server as soon as `poll()` says that it is
+gone, or fails, and at its own start also when the server does not answer in time. A forgotten
+server runs on, paid for by nobody, and its scholar is locked out.
 """
 
 import asyncio
@@ -13,10 +14,16 @@ from jupyterhub.objects import Server
 from traitlets import Any as AnyTrait
 from traitlets import Float, HasTraits, Instance
 
+from hub.refusals import Refused
+
 # A question to the runtime that takes longer has failed.
 _ANSWER_S = 15.0
 # After a restart of the hub: how often to look whether a silent server still runs.
 _LOOK_EVERY_S = 10.0
+# While a session starts: how often to try its port, for how long, and to look whether it runs.
+_KNOCK_EVERY_S = 0.1
+_KNOCK_S = 2.0
+_LOOK_AT_START_S = 1.0
 
 
 class Unseen(Exception):
@@ -29,13 +36,19 @@ class _Asked(Protocol):
     async def poll(self) -> int | str | None: ...
 
 
-class PatientServer(Server):
-    """A server found at the hub's start: waited for as long as it really runs."""
+class AttentiveServer(Server):
+    """A session's address that knows whether the session still runs."""
 
     spawner = AnyTrait(help="Who knows whether it runs.")
 
     async def wait_up(self, timeout: float = 10, **how: Any) -> Any:  # noqa: ASYNC109 - the hub's
-        """Wait until it answers; while the hub checks after its start, death alone ends that."""
+        """Wait until it answers: after a start closely, after a restart of the hub patiently.
+
+        Raises:
+            TimeoutError: when it does not answer in time.
+            Refused: when its session has ended.
+
+        """
         spawner = cast("_Asked", self.spawner)
         while spawner._check_pending:  # noqa: SLF001 - the hub has no other word for it
             try:
@@ -45,7 +58,40 @@ class PatientServer(Server):
             except TimeoutError:
                 if await spawner.poll() is not None:
                     raise
-        return await super().wait_up(timeout=timeout, **how)
+        until = time.monotonic() + timeout
+        await self._wait_for_listener(spawner, until)
+        return await super().wait_up(timeout=max(until - time.monotonic(), 1), **how)
+
+    async def _wait_for_listener(self, spawner: "_Asked", until: float) -> None:
+        look_at = time.monotonic()
+        while (now := time.monotonic()) < until and not await self._has_listener():
+            if now >= look_at:
+                look_at = now + _LOOK_AT_START_S
+                status = await spawner.poll()
+                if status is not None:
+                    raise _ended_early(status)
+            await asyncio.sleep(_KNOCK_EVERY_S)
+
+    async def _has_listener(self) -> bool:
+        try:
+            async with asyncio.timeout(_KNOCK_S):
+                _, writer = await asyncio.open_connection(self.connect_addr, self._connect_port)
+        except OSError:  # a time-out is one
+            return False
+        writer.close()
+        return True
+
+
+def _address(server: Server) -> tuple[Any, ...]:
+    return server.orm_server, server.proto, server.ip, server.port
+
+
+def _ended_early(status: int | str) -> Refused:
+    sentence = (
+        f"The session ended while it was starting ({status}). Try again; if it happens again, "
+        "tell an organizer, who finds the reason in the lab's log."
+    )
+    return Refused(sentence, reason="ended early", status_code=503)
 
 
 class Attentive(HasTraits):
@@ -58,7 +104,7 @@ class Attentive(HasTraits):
 
     _last_seen = AnyTrait(help="What the runtime said last: None for running, else how it ended.")
     _unseen_since = Float(None, allow_none=True)
-    _patient = Instance(PatientServer, allow_none=True)
+    _attentive = Instance(AttentiveServer, allow_none=True)
 
     async def look(self) -> int | str | None:
         """Return None when the session runs, else how it ended.
@@ -86,13 +132,14 @@ class Attentive(HasTraits):
 
     @property
     def server(self) -> Any:
-        """The server's address; a patient one while the hub checks what survived its restart."""
+        """The server's address, which knows by this spawner whether the session runs."""
         server = super().server
-        if server is None or not getattr(self, "_check_pending", False):
-            return server
-        if self._patient is None or self._patient.orm_server is not server.orm_server:
-            self._patient = PatientServer(orm_server=server.orm_server, spawner=self)
-        return self._patient
+        if server is None:
+            return None
+        mine = self._attentive
+        if mine is None or _address(mine) != _address(server):
+            self._attentive = AttentiveServer(orm_server=server.orm_server, spawner=self)
+        return self._attentive
 
     @server.setter
     def server(self, server: Any) -> None:

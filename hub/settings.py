@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -38,6 +38,16 @@ class HubSettings(BaseSettings):
         description="`demo`, or an authenticator of JupyterHub by name or dotted class.",
     )
     docker_network: str = Field(default="gpulab", description="The Docker network of the lab.")
+    hub_config: Path | None = Field(
+        default=None,
+        description="The site's own configuration of JupyterHub, read last: what its "
+        "authenticator needs, for example.",
+    )
+
+    @field_validator("hub_config", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        return value or None
 
     @property
     def is_https(self) -> bool:

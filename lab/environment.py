@@ -41,6 +41,7 @@ def program_environment(
         "PROXY_API_PORT": settings.proxy_api_port,
         "PROXY_API_URL": f"http://{_LOOPBACK}:{settings.proxy_api_port}",
         "AUTHENTICATOR": settings.authenticator,
+        "HUB_CONFIG": settings.hub_config or "",
         "DOCKER_NETWORK": settings.docker_network,
         "PROGRAM": "supervisor",
     }

@@ -51,6 +51,11 @@ def prepare_lab(
 
     """
     node, program = find_proxy()
+    if settings.hub_config is not None and not settings.hub_config.is_file():
+        raise CannotStart(
+            f"GPULAB_HUB_CONFIG names no file: {settings.hub_config}; leave it out, or put the "
+            "hub's further configuration there"
+        )
     choice = _choose(settings, lab)
     devices, why_gpus = _gpus(lab)
     uses_docker = choice.spawner == "docker"

@@ -32,16 +32,19 @@ class LabSettings(BaseSettings):
     )
     hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
     authenticator: str = Field(default="demo", description="`demo`, or one of JupyterHub's.")
+    hub_config: Path | None = Field(
+        default=None, description="The site's own configuration of JupyterHub, read last."
+    )
     docker_network: str = Field(default="gpulab", pattern=r"^[a-zA-Z0-9][\w.-]{0,63}$",
                                 description="Docker network of the sessions.")  # fmt: skip
     database_url: str | None = Field(
         default=None, description="The books; in the state folder if left out."
     )
 
-    @field_validator("state_dir", "lab_file")
+    @field_validator("state_dir", "lab_file", "hub_config")
     @classmethod
-    def _whole_path(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _whole_path(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
 
     @field_validator("public_host")
     @classmethod

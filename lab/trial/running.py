@@ -216,9 +216,10 @@ class RunningLab:
             return False
 
     @contextmanager
-    def garbage_service(self) -> Iterator[None]:
+    def garbage_service(self, status: int = 200) -> Iterator[None]:
         """Answer nonsense at the service's place, which has to be stopped."""
-        server = ThreadingHTTPServer(("127.0.0.1", self.service_port), _Garbage)
+        answers = type("Answers", (_Garbage,), {"status": status})
+        server = ThreadingHTTPServer(("127.0.0.1", self.service_port), answers)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -234,10 +235,12 @@ class RunningLab:
 
 
 class _Garbage(BaseHTTPRequestHandler):
-    """Says 200 and means nothing."""
+    """Says 200, or another status, and means nothing."""
+
+    status = 200
 
     def do_PUT(self) -> None:
-        self.send_response(200)
+        self.send_response(self.status)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(b'{"state": ["held", {]')

@@ -2,14 +2,15 @@
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
-from jupyterhub.objects import Server
 from jupyterhub.spawner import Spawner
 
 from hub import attentive
-from hub.attentive import Attentive, PatientServer, Unseen
+from hub.attentive import Attentive, AttentiveServer, Unseen
+from hub.refusals import Refused
 from tests.hub.spawning import hub_of
 
 
@@ -70,10 +71,10 @@ def test_silence_is_believed_only_for_so_long() -> None:
 
 
 class Busy:
-    """A session that a restarted hub checks."""
+    """A session that a restarted hub checks, or one that is starting."""
 
-    def __init__(self, *statuses: int | None) -> None:
-        self._check_pending = True
+    def __init__(self, *statuses: int | None, is_starting: bool = False) -> None:
+        self._check_pending = not is_starting
         self.statuses = list(statuses)
 
     async def poll(self) -> int | None:
@@ -92,7 +93,7 @@ def test_p21_a_busy_server_is_waited_for_as_long_as_it_runs(
 ) -> None:
     monkeypatch.setattr(attentive, "_LOOK_EVERY_S", 0.2)
     spawner = Busy(None, None, None, None, None, None)
-    server = PatientServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
+    server = AttentiveServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
 
     async def wait() -> int:
         # With the hub's own time-out of 0.1 s it would be given up at once.
@@ -112,23 +113,57 @@ def test_a_server_that_has_died_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(attentive, "_LOOK_EVERY_S", 0.1)
     spawner = Busy(None, 1)
-    server = PatientServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
+    server = AttentiveServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
     with pytest.raises(TimeoutError):
         asyncio.run(server.wait_up(timeout=60, http=True))
     assert spawner.statuses == []
 
 
-def test_only_the_check_after_a_restart_is_patient() -> None:
+def test_a_start_is_noticed_at_once(unused_port: int) -> None:
+    spawner = Busy(*[None] * 10, is_starting=True)
+    server = AttentiveServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
+
+    async def noticed_after_s() -> float:
+        waiting = asyncio.create_task(server.wait_up(timeout=30, http=True))
+        # By now the hub's own looks would be up to 1.6 s apart.
+        await asyncio.sleep(1.5)
+        async with await asyncio.start_server(answer, "127.0.0.1", unused_port):
+            began = time.monotonic()
+            await waiting
+            return time.monotonic() - began
+
+    assert asyncio.run(noticed_after_s()) < 0.5
+
+
+def test_a_session_that_ends_while_it_starts_is_told_at_once(unused_port: int) -> None:
+    spawner = Busy(None, 137, is_starting=True)
+    server = AttentiveServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
+    began = time.monotonic()
+    with pytest.raises(Refused, match=r"ended while it was starting \(137\)"):
+        asyncio.run(server.wait_up(timeout=60, http=True))
+    assert time.monotonic() - began < 10
+
+
+def test_a_silent_start_ends_with_its_time(
+    monkeypatch: pytest.MonkeyPatch, unused_port: int
+) -> None:
+    monkeypatch.setattr(attentive, "_LOOK_AT_START_S", 0.05)
+    spawner = Busy(*[None] * 100, is_starting=True)
+    server = AttentiveServer(ip="127.0.0.1", port=unused_port, spawner=spawner)
+    with pytest.raises(TimeoutError):
+        asyncio.run(server.wait_up(timeout=0.5, http=True))
+
+
+def test_the_address_follows_what_the_hub_saves() -> None:
     with hub_of(Told) as hub:
         spawner = hub.spawner()
         assert spawner.server is None
         hub.serve_at(spawner, "127.0.0.1", 4321)
-        assert type(spawner.server) is Server
-        spawner._check_pending = True
-        assert type(spawner.server) is PatientServer
+        assert type(spawner.server) is AttentiveServer
         assert spawner.server is spawner.server
         assert spawner.server.url == "http://127.0.0.1:4321/user/ada/"
-        spawner._check_pending = False
-        assert type(spawner.server) is Server
+        hub.serve_at(spawner, "127.0.0.1", 4322)
+        assert spawner.server.url == "http://127.0.0.1:4322/user/ada/"
         spawner.server = None
+        assert spawner.server is None
         assert spawner.orm_spawner.server is None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jupyterhub.app import JupyterHub
 from jupyterhub.scopes import scope_definitions
+from oauthenticator.github import GitHubOAuthenticator
 from pydantic import ValidationError
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 from traitlets.config import Config
@@ -163,9 +164,16 @@ def test_settings_come_from_the_environment_and_are_frozen(
         settings.hub_id = "other"  # type: ignore[misc]
 
 
-def test_a_real_hub_takes_the_configuration(place: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("authenticator", "kind"), [("demo", DemoAuthenticator), ("github", GitHubOAuthenticator)]
+)
+def test_a_real_hub_takes_the_configuration(
+    place: dict[str, Any], authenticator: str, kind: type
+) -> None:
     async def init() -> JupyterHub:
-        hub = JupyterHub(config=configured(place), log_level=logging.ERROR)
+        config = configured(place, authenticator=authenticator)
+        config.GitHubOAuthenticator.client_id = config.GitHubOAuthenticator.client_secret = "x"
+        hub = JupyterHub(config=config, log_level=logging.ERROR)
         hub.init_db()
         hub.init_hub()
         hub.init_proxy()
@@ -178,7 +186,8 @@ def test_a_real_hub_takes_the_configuration(place: dict[str, Any]) -> None:
 
     hub = asyncio.run(init())
     try:
-        assert isinstance(hub.authenticator, DemoAuthenticator)
+        assert isinstance(hub.authenticator, kind)
+        assert hub.authenticator.allowed_users == people(make_lab())
         assert hub.proxy.should_start is False
     finally:
         hub.db.close()

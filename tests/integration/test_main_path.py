@@ -157,6 +157,19 @@ def test_full_gpus_make_a_line_with_positions(lab: RunningLab) -> None:
     chen.stop()
 
 
+def test_a_session_killed_while_it_starts_is_no_riddle(lab: RunningLab) -> None:
+    emeka = lab.logged_in("emeka")
+    assert emeka.spawn("cpu").status_code == 202
+    (session,) = wait_for("a session", lab.sessions, within_s=30)
+    assert not emeka.is_running()
+    lab.runtime().kill(session.ref)
+    # Not after the two minutes that the hub gives a server to answer.
+    wait_for("a hub that knows of it", lambda: emeka.server() is None, within_s=20)
+    assert "ended while it was starting" in lab.log_of("hub")
+    emeka.start("cpu", within_s=90)
+    emeka.stop()
+
+
 def test_p27_without_the_service_gpus_are_refused_and_cpus_start(lab: RunningLab) -> None:
     dina = lab.logged_in("dina")
     assert dina.token

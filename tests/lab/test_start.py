@@ -59,6 +59,7 @@ def broken_books(lab: RunningLab) -> None:
         (broken_books, (), ["books"]),
         (None, ("--port=80000",), ["GPULAB_PORT", "65535"]),
         (None, ("--public-host=lab",), ["GPULAB_PUBLIC_HOST", "http://lab.localhost"]),
+        (None, ("--hub-config=site.py",), ["GPULAB_HUB_CONFIG names no file", "site.py"]),
         (None, ("--spawner=docker",), ["no Docker engine answers", "--spawner process"]),
     ],
 )  # fmt: skip
