@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -132,7 +131,9 @@ def _loop_intervals(lab: RunningLab) -> tuple[float, float]:
     found = {
         edge: float(count)
         for edge, count in re.findall(
-            r'^jupyterhub_event_loop_interval_seconds_bucket{le="([^"]+)"} (\S+)$', text, re.M
+            r'^jupyterhub_event_loop_interval_seconds_bucket{le="([^"]+)"} (\S+)$',
+            text,
+            re.MULTILINE,
         )
     }
     return found["+Inf"], max(n for edge, n in found.items() if float(edge) <= _LATE_S)
