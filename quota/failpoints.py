@@ -14,7 +14,7 @@ STEPS = frozenset({
     # scholars
     "request_lease", "stop_lease",
     # organizers and TAs
-    "grant", "office_grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
+    "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",

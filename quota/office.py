@@ -51,7 +51,7 @@ class Office:
         """
         self._check_known(name)
         giving.check_grant(amount, reason)
-        with transaction(self.books.engine, step="office_grant") as tx:
+        with transaction(self.books.engine, step="grant") as tx:
             desk = self._desk(tx, name)
             row = giving.give(desk, grant_id, amount, by=by, reason=reason, until=until,
                               source=source)  # fmt: skip

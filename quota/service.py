@@ -12,13 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from quota import answers, giving, requests
+from quota import answers, requests
 from quota.amending import read_amendments
-from quota.amount import GpuTime
-from quota.audit import By
 from quota.clock import Clock
 from quota.desk import open_desk
-from quota.errors import NoSuchAccount, NoSuchLease
+from quota.errors import NoSuchLease
 from quota.explanation import Explanation
 from quota.invariants import Violation, check_books
 from quota.lab import Lab
@@ -30,7 +28,7 @@ from quota.store import reads, writes
 from quota.store.engine import ping, reading, transaction
 from quota.store.patience import be_patient
 from quota.tick import TickInput, TickResult, tick
-from quota.views import AccountView, GrantView, LeaseView, LoadView, SpawnView
+from quota.views import AccountView, LeaseView, LoadView, SpawnView
 
 
 class Books:
@@ -173,28 +171,6 @@ class Books:
         now = self.clock.now()
         with reading(self.engine) as tx:
             return answers.explanation_view(tx, self.lab, self.hub_id, name, now=now)
-
-    # -- giving ------------------------------------------------------------------------------
-
-    def grant(
-        self, grant_id: UUID, name: str, amount: GpuTime, *, author: str, reason: str,
-        until: datetime | None = None,
-    ) -> GrantView:  # fmt: skip
-        """Give extra GPU time, until the end of the week if no end is named; safe to repeat.
-
-        Raises:
-            GrantConflict: the id was used for another grant.
-            BadAmount: nothing, less than nothing, or an end that is not after now.
-
-        """
-        if not self.knows(name):
-            raise NoSuchAccount(f"The lab knows nobody called {name!r}.")
-        giving.check_grant(amount, reason)
-        with transaction(self.engine, step="grant") as tx:
-            desk = open_desk(tx, self.lab, self.hub_id, name, now=self.clock.now())
-            row = giving.give(desk, grant_id, amount, by=By(actor=author), reason=reason,
-                              until=until)  # fmt: skip
-            return answers.grant_view(row, self.hub_id, name)
 
     # -- the worker ---------------------------------------------------------------------------
 

@@ -12,12 +12,14 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.clock import ManualClock
 from quota.errors import BooksUnavailable
 from quota.invariants import Violation
 from quota.lab import Lab
 from quota.leases import LeaseRequest, LeaseState
 from quota.observed import Observed
+from quota.office import Office
 from quota.placement import GpuUse
 from quota.service import Books
 from quota.simulation.events import Event, Stay
@@ -184,8 +186,9 @@ class Torture(Simulation):
             case 0:
                 who = self.rng.choice(sorted(self.keeper.lab.roster))
                 grant_id = UUID(int=self.rng.getrandbits(128), version=4)
-                self.faulty.books.grant(grant_id, who, GpuTime.hours(1), author="olga",
-                                        reason="for trying")  # fmt: skip
+                Office(self.faulty.books).grant(
+                    grant_id, who, GpuTime.hours(1), by=By(actor="olga"), reason="for trying"
+                )
             case 1:
                 percent = self.rng.choice(_PERCENTS)
                 self.faulty.books.lab = with_allowance(self._first_lab, percent)

@@ -167,8 +167,8 @@ def _time_passes(story: Story) -> None:
 
 def _hours_are_given(story: Story) -> None:
     until = at(100)
-    story.desk.books.grant(id_of("plain"), "blaise", hours("2"), author="olga", reason="talk",
-                           until=until)  # fmt: skip
+    story.desk.office.grant(id_of("plain"), "blaise", hours("2"), by=OLGA, reason="talk",
+                            until=until)  # fmt: skip
     story.desk.office.grant(id_of("olga's"), "ada", hours("1"), by=OLGA, reason="talk",
                             until=until)  # fmt: skip
     story.desk.office.grant(id_of("tomas'"), "ada", hours("0.5"), by=TOMAS, reason="exercise",

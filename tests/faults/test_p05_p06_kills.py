@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+from quota.audit import By
 from quota.errors import BooksUnavailable
 from quota.store.engine import open_engine, reading
 from quota.store.migrate import upgrade
@@ -159,7 +160,7 @@ def _grant_on(desk: Desk, who: str, acknowledged: set[UUID], stopped: threading.
     grant_id = uuid4()
     while not stopped.is_set():
         try:
-            desk.books.grant(grant_id, who, hours("1 s"), author="olga", reason="x")
+            desk.office.grant(grant_id, who, hours("1 s"), by=By(actor="olga"), reason="x")
         except BooksUnavailable:
             stopped.wait(0.05)
             continue
@@ -213,5 +214,5 @@ def _write_for_ever(url: str, tell: Callable[[UUID], object]) -> None:
     desk = Desk(open_engine(url))
     while True:
         grant_id = uuid4()
-        desk.books.grant(grant_id, "ada", hours("1 s"), author="olga", reason="x")
+        desk.office.grant(grant_id, "ada", hours("1 s"), by=By(actor="olga"), reason="x")
         tell(grant_id)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.cli import main
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.errors import BackupFailed
 from quota.store.backup import back_up, put_back
 from quota.store.engine import open_engine, reading, transaction
@@ -104,7 +105,7 @@ def test_p33_a_copy_is_of_one_instant_under_writers(own_url: str, tmp_path: Path
     def write() -> None:
         with desk_at(own_url) as desk:
             while not stopped.is_set():
-                desk.books.grant(uuid4(), "ada", hours("1"), author="olga", reason="x")
+                desk.office.grant(uuid4(), "ada", hours("1"), by=By(actor="olga"), reason="x")
 
     writer = threading.Thread(target=write)
     writer.start()

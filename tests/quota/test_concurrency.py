@@ -18,10 +18,12 @@ from sqlalchemy.exc import IntegrityError
 from quota import requests
 from quota.admission import Decision, decide
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.clock import ManualClock
 from quota.desk import open_desk
 from quota.errors import BooksUnavailable, InsufficientBalance
 from quota.leases import LeaseRequest
+from quota.office import Office
 from quota.service import Books
 from quota.store import engine as store
 from quota.store import reads
@@ -130,6 +132,7 @@ def test_p01_over_several_processes(engine: Engine) -> None:
     assert found == {"held": 1, "refused": 3}
 
 
+OLGA = By(actor="olga")
 BANK = make_lab(f"""
 sections:
   utc: {{time_zone: UTC, scholars: [hot, {", ".join(f"a{n}" for n in range(100))}]}}
@@ -156,8 +159,8 @@ def test_p10_totals_are_exact_under_contention(engine: Engine) -> None:
             who, grant_id, lease_id = "hot", uuid4(), uuid4()
             if rng.random() < 0.5:
                 who = f"a{rng.randrange(100)}"
-            patiently(lambda: books.grant(grant_id, who, GpuTime.hours(1), author="olga",  # noqa: B023
-                                          reason="contention"))  # fmt: skip
+            patiently(lambda: Office(books).grant(grant_id, who, GpuTime.hours(1), by=OLGA,  # noqa: B023
+                                                  reason="contention"))  # fmt: skip
             mine[who] += 1
             wanted = LeaseRequest(hub_id="main", account=who, server_name=f"s{number}",
                                   flavor="whole", image="base")  # fmt: skip

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.chain import GENESIS, entry_hash
 from quota.invariants import Violation, describe
 from quota.ledger import Entry
@@ -239,7 +240,7 @@ def figures(tx: Connection) -> list[Any]:
 
 
 def test_p15_figures_made_anew_are_the_same(history: Desk) -> None:
-    history.books.grant(uuid4(), "ada", hours("2"), author="olga", reason="for the rebuild")
+    history.office.grant(uuid4(), "ada", hours("2"), by=By(actor="olga"), reason="for the rebuild")
     history.run("ada")
     with reading(history.engine) as tx:
         before = figures(tx)

@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Engine, event, select
 
 from quota import ledger
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.clock import ManualClock
 from quota.errors import BooksUnavailable, GrantConflict, LeaseConflict
 from quota.invariants import describe
 from quota.leases import LeaseRequest
 from quota.observed import Observed
+from quota.office import Office
 from quota.service import Books
 from quota.store import writes
 from quota.store.engine import reading, transaction
@@ -61,8 +63,8 @@ class Trace:
 
     def _grant(self, rng: random.Random, who: str, minute: int) -> None:
         grant_id, amount = UUID(int=rng.getrandbits(128)), GpuTime.hours(rng.randint(1, 9))
-        self.events.append((minute, lambda books: books.grant(
-            grant_id, who, amount, author="olga", reason="a due date")))  # fmt: skip
+        self.events.append((minute, lambda books: Office(books).grant(
+            grant_id, who, amount, by=By(actor="olga"), reason="a due date")))  # fmt: skip
 
     def _session(self, rng: random.Random, who: str, begin: int) -> int:
         lease_id, flavor = UUID(int=rng.getrandbits(128)), rng.choice(["quarter", "whole"])
@@ -222,7 +224,7 @@ def test_p02_a_key_used_again_with_another_body_writes_nothing(engine: Engine) -
     wanted = LeaseRequest(hub_id="main", account="s0", server_name="", flavor="whole",
                           image="base")  # fmt: skip
     books.request_lease(lease_id, wanted)
-    books.grant(grant_id, "s1", GpuTime.hours(1), author="olga", reason="x")
+    Office(books).grant(grant_id, "s1", GpuTime.hours(1), by=By(actor="olga"), reason="x")
     before = books_of(engine)
     for change in ({"account": "s1"}, {"server_name": "b"}, {"flavor": "quarter"}):
         fields = {name: getattr(wanted, name) for name in LeaseRequest.__slots__} | change
@@ -230,7 +232,9 @@ def test_p02_a_key_used_again_with_another_body_writes_nothing(engine: Engine) -
             books.request_lease(lease_id, LeaseRequest(**fields))
     for who, amount, reason in (("s2", 1, "x"), ("s1", 2, "x"), ("s1", 1, "y")):
         with pytest.raises(GrantConflict):
-            books.grant(grant_id, who, GpuTime.hours(amount), author="olga", reason=reason)
+            Office(books).grant(
+                grant_id, who, GpuTime.hours(amount), by=By(actor="olga"), reason=reason
+            )
     assert books_of(engine)[1] == before[1]
     check(engine)
 
