@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from quota.failpoints import failpoint
+
 _VERSION = 1
 
 
@@ -47,6 +49,7 @@ def write_deadlines(path: Path, some: Deadlines) -> None:
         json.dump(body, handle)
         handle.flush()
         os.fsync(handle.fileno())
+        failpoint("deadlines_drafted")
     draft.replace(path)
 
 

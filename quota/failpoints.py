@@ -2,8 +2,9 @@
 
 Every writing transaction of the use cases has two: when all is written and nothing committed, and
 when it is committed and nobody has been told. A few more lie between two writes of one
-transaction. Only a call of `arm` arms one, never the environment: no setting can make a lab
-kill itself. The tests of promise P04 let each of them go off.
+transaction, and after each thing that the worker does outside of transactions. Only a call of
+`arm` arms one, never the environment: no setting can make a lab kill itself. The tests of promise
+P04 let each of them go off.
 """
 
 import os
@@ -23,7 +24,16 @@ STEPS = frozenset({
 # Each is a call of `failpoint` between two writes of one transaction.
 BETWEEN = frozenset({"lots_saved", "entries_saved", "hours_moved", "slot_taken"})
 
-NAMES = BETWEEN | {f"{step}.{where}" for step in STEPS for where in ("written", "committed")}
+# Each is a call of `failpoint` in the worker, after something that is no transaction: it has
+# looked, a file is half written or whole, a stop was begun, asked of the hub, done at the
+# runtime, a session was removed.
+OUTSIDE = frozenset({
+    "observed", "deadlines_drafted", "deadlines_written", "stops_begun", "hub_asked",
+    "session_ended", "session_removed",
+})  # fmt: skip
+
+EDGES = frozenset(f"{step}.{where}" for step in STEPS for where in ("written", "committed"))
+NAMES = EDGES | BETWEEN | OUTSIDE
 
 # As a shell reports a process that was killed.
 EXIT_STATUS = 137
