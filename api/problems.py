@@ -28,6 +28,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.NoSuchLease: 404,
     errors.NoSuchAccount: 404,
     errors.BadAmount: 422,
+    errors.BadText: 422,
     errors.GpusClosed: 409,
     errors.IdConflict: 409,
     errors.BudgetSpent: 409,

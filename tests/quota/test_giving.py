@@ -139,7 +139,7 @@ def test_a_file_that_is_too_long_or_no_csv_or_without_a_column_is_refused() -> N
         ("", "1", "x", "no user name"),
         ("ada", "1", " ", "needs a reason"),
         ("ada", "1", "x\0y", "one line"),
-        ("ada", "1", "x" * 501, "one line"),
+        ("ada", "1", "x" * 501, "at most 500"),
         ("ada", "0", "x", "more than 0"),
         ("ada", "-2", "x", ""),
         ("ada", "nan", "x", ""),
