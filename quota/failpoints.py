@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 # Each is the `step` of one `transaction(engine, step=...)`.
 STEPS = frozenset({
+    # whoever asks whether the service is ready
+    "ready",
     # scholars
     "request_lease", "stop_lease",
     # organizers and TAs
@@ -48,6 +50,11 @@ def arm(name: str, *, passes: int = 0) -> None:
     if name not in NAMES:
         raise ValueError(f"there is no failpoint {name!r}")
     _armed, _passes = name, iter(range(passes))
+
+
+def is_armed(name: str) -> bool:
+    """Tell whether this failpoint may go off: then what lies before it must have happened."""
+    return name == _armed
 
 
 def failpoint(name: str) -> None:

@@ -23,9 +23,10 @@ from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
 from quota.placement import GpuUse
+from quota.readiness import Readiness
 from quota.rulebook import Amendment, Rules, rules_of
 from quota.store import reads, writes
-from quota.store.engine import ping, reading, transaction
+from quota.store.engine import reading, transaction
 from quota.store.patience import be_patient
 from quota.tick import TickInput, TickResult, tick
 from quota.views import AccountView, LeaseView, LoadView, SpawnView
@@ -46,6 +47,7 @@ class Books:
         self.rules = Rules(lab=lab)
         self._amendments: list[Amendment] = []
         self._reloading = threading.Lock()
+        self._readiness = Readiness(engine, clock, hub_id)
 
     # -- the rules in force --------------------------------------------------------------------
 
@@ -197,13 +199,13 @@ class Books:
             return check_books(tx, anchor=anchor)
 
     def ping(self) -> None:
-        """Ask whether the database answers.
+        """Ask whether the database answers, and takes what is written.
 
         Raises:
             BooksUnavailable: when it does not.
 
         """
-        ping(self.engine)
+        self._readiness.ask()
 
     # -- inside ---------------------------------------------------------------------------------
 

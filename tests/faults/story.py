@@ -143,6 +143,7 @@ class Story:
 
 
 def _open(story: Story) -> None:
+    story.desk.books.ping()
     story.worker.take_inventory()
 
 

@@ -68,30 +68,59 @@ def test_p07_postgres_is_durable(postgres_engine: Engine) -> None:
 _COMMITS = 5
 _WRITE = """
 import sys
-from sqlalchemy import text
+from sqlalchemy import event, text
 from quota.store.engine import open_engine, transaction
 engine = open_engine(sys.argv[1])
+if len(sys.argv) > 2:
+    def be_careless(connection, _record):
+        connection.execute(sys.argv[2])
+        connection.commit()
+    event.listen(engine, "connect", be_careless)
+if engine.dialect.name == "postgresql":
+    with engine.connect() as connection:  # the pool has one, which writes below, too
+        print(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one(), flush=True)
+sys.stdin.readline()
 for number in range(5):
     with transaction(engine) as tx:
         tx.execute(text("INSERT INTO counters VALUES (:name, '', 1)"), {"name": str(number)})
 """
 
 
-def test_p07_each_commit_reaches_the_disk(tmp_path: Path) -> None:
+def syncs_of(url: str, log: Path, *careless: str) -> int:
+    """Count how often five commits ask the disk to keep what was written."""
     strace = shutil.which("strace")
     if strace is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no strace here, and CI needs it: apt-get install strace")
         pytest.skip("no strace here: apt-get install strace")
-    url = f"sqlite:///{tmp_path}/books.sqlite"
-    engine = open_engine(url)
-    upgrade(engine)
-    engine.dispose()
-    log = tmp_path / "calls"
-    subprocess.run([strace, "-f", "-e", "trace=fsync,fdatasync", "-o", log, sys.executable, "-c",
-                    _WRITE, url], check=True, capture_output=True)  # fmt: skip
-    calls = [line for line in log.read_text().splitlines() if "sync(" in line]
-    assert len(calls) >= _COMMITS
+    watch = [strace, "-f", "-e", "trace=fsync,fdatasync", "-o", str(log)]
+    write = [sys.executable, "-c", _WRITE, url, *careless]
+    if url.startswith("sqlite"):
+        subprocess.run([*watch, *write], check=True, capture_output=True, input=b"\n")
+    else:
+        with subprocess.Popen(write, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            server = writer.stdout.readline().decode().strip()
+            with subprocess.Popen([*watch, "-p", server], stderr=subprocess.PIPE) as watcher:
+                assert watcher.stderr is not None
+                assert b"attached" in watcher.stderr.readline()
+                writer.communicate(b"\n")
+                watcher.communicate(timeout=20)
+            assert writer.returncode == 0
+    return sum("sync(" in line for line in log.read_text().splitlines())
+
+
+def test_p07_each_commit_reaches_the_disk(engine: Engine, tmp_path: Path) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    assert syncs_of(url, tmp_path / "calls") >= _COMMITS
+
+
+def test_p07_catches_commits_that_do_not_wait_for_the_disk(engine: Engine, tmp_path: Path) -> None:
+    """The negative control."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    careless = "PRAGMA synchronous = OFF" if is_sqlite else "SET synchronous_commit = off"
+    url = engine.url.render_as_string(hide_password=False)
+    assert syncs_of(url, tmp_path / "calls", careless) < _COMMITS
 
 
 # -- P08 -------------------------------------------------------------------------------------
