@@ -37,6 +37,8 @@ def fault_of_text(text: str, *, most_chars: int = REASON_MOST_CHARS) -> str | No
     # The length first: nothing walks through ten megabytes.
     if len(text) > most_chars:
         return f"may have at most {most_chars} characters"
+    if text.isascii() and text.isprintable():
+        return None
     for at, character in enumerate(text, start=1):
         if unicodedata.category(character) in _UNSEEN and character not in _JOINERS:
             return (
