@@ -16,7 +16,7 @@ from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
 from api.checking import all_faults, audit_faults
 from api.cli_office import grant_file
-from api.cli_settings import CliSettings, database, open_books
+from api.cli_settings import CliSettings, database, make_state_folder, open_books
 from api.cli_words import DryRunOption, JsonOption, by_me, read_amount, read_instant, say
 from api.doctor import examine
 from api.printing import steps
@@ -45,7 +45,9 @@ def migrate(
     json: JsonOption = False,
 ) -> None:
     """Bring the database of the books to this version; made if it is not there."""
-    with database(CliSettings(), may_be_new=True) as engine, steps("Bringing the books up"):
+    settings = CliSettings()
+    make_state_folder(settings)
+    with database(settings, may_be_new=True) as engine, steps("Bringing the books up"):
         if back:
             downgrade(engine, to)
         else:

@@ -205,7 +205,11 @@ def _week(lab: Lab, section: str, number: int | None, now: datetime) -> Week:
         week = week_numbered(lab.program, zone, number)
     if week is None:
         what = "is running" if number is None else f"has the number {number}"
-        raise NoSuchThing(f"No week of section {section} {what}.")
+        weeks = "" if lab.program is None else (
+            f" The program has the weeks {lab.program.weeks[0].number} to "
+            f"{lab.program.weeks[-1].number}; name one with --week."
+        )  # fmt: skip
+        raise NoSuchThing(f"No week of section {section} {what}.{weeks}")
     return week
 
 
