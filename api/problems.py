@@ -146,6 +146,7 @@ async def _refusal(request: Request, error: Exception) -> ProblemResponse:
 
 async def _unavailable(request: Request, error: Exception) -> ProblemResponse:
     log.warning("books_unavailable", error=str(error))
+    request.app.state.metrics.count_refusal("unavailable")
     return unavailable_problem(_id_of(request))
 
 

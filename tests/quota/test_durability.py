@@ -1,13 +1,10 @@
-"""P07, P08, P09: what is written stays written; a locked, frozen or full database is survived."""
+"""P07, P09: what is written stays written; a full disk is survived."""
 
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +16,6 @@ from quota.audit import By
 from quota.errors import BooksUnavailable
 from quota.store.engine import journal_mode, open_engine, ping, reading, transaction
 from quota.store.migrate import upgrade
-from tests.postgres import throwaway_postgres
 from tests.quota.books import Desk, hours
 
 
@@ -121,80 +117,6 @@ def test_p07_catches_commits_that_do_not_wait_for_the_disk(engine: Engine, tmp_p
     careless = "PRAGMA synchronous = OFF" if is_sqlite else "SET synchronous_commit = off"
     url = engine.url.render_as_string(hide_password=False)
     assert syncs_of(url, tmp_path / "calls", careless) < _COMMITS
-
-
-# -- P08 -------------------------------------------------------------------------------------
-
-
-def test_p08_a_locked_file_answers_in_time_and_nothing_is_lost(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/books.sqlite"
-    engine = open_engine(url)
-    upgrade(engine)
-    desk = Desk(engine)
-    _lease_id, ref = desk.run()
-    blocker = sqlite3.connect(tmp_path / "books.sqlite", isolation_level=None)
-    blocker.execute("BEGIN EXCLUSIVE")
-    begun = time.monotonic()
-    with pytest.raises(BooksUnavailable):
-        desk.ask("blaise")
-    assert 4 < time.monotonic() - begun < 7
-    blocker.execute("ROLLBACK")
-    blocker.close()
-    desk.go(minutes=30, every_s=300)
-    desk.finish(ref)
-    desk.tick()
-    assert desk.balance() == "9.50"
-    assert desk.ask("blaise").lease.state == "held"
-    desk.check()
-    engine.dispose()
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[tuple[str, int]]:
-    """A cluster that may be frozen without freezing other tests; with its postmaster's pid."""
-    with throwaway_postgres() as url:
-        home = Path(url.partition("host=")[2])
-        yield url, int((home / "data" / "postmaster.pid").read_text().splitlines()[0])
-
-
-def children_of(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(one) for one in found.split()]
-
-
-@pytest.mark.postgres
-def test_p08_a_frozen_postgres_answers_in_time_and_recovers(
-    own_postgres: tuple[str, int],
-) -> None:
-    url, postmaster = own_postgres
-    engine = open_engine(url)
-    upgrade(engine)
-    desk = Desk(engine)
-    _lease_id, ref = desk.run()
-    frozen = [postmaster, *children_of(postmaster)]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
-    thaw = threading.Timer(20, _thaw, [frozen])
-    thaw.start()
-    try:
-        begun = time.monotonic()
-        with pytest.raises(BooksUnavailable):
-            desk.ask("blaise")
-        assert time.monotonic() - begun < 5.5
-    finally:
-        thaw.cancel()
-        _thaw(frozen)
-    desk.go(minutes=30, every_s=300)
-    desk.finish(ref)
-    desk.tick()
-    assert desk.balance() == "9.50"
-    desk.check()
-    engine.dispose()
-
-
-def _thaw(pids: list[int]) -> None:
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
 
 
 # -- P09 -------------------------------------------------------------------------------------
