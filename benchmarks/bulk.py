@@ -28,10 +28,16 @@ _AT_ONCE = 100
 # The cache is for the index of five million transfers, whose ids come in no order.
 _HURRY = ("journal_mode = MEMORY", "synchronous = OFF", "cache_size = -1500000",
           "foreign_keys = OFF")  # fmt: skip
-_INDEXES = """
+_INDEXES = {
+    "sqlite": """
 SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL
 AND tbl_name IN ('lots', 'leases', 'entries')
-"""
+""",
+    "postgresql": r"""
+SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'ix\_%'
+AND tablename IN ('lots', 'leases', 'entries')
+""",
+}
 
 Rows = list[list[Any]]
 Part = list[tuple[str, Sequence[str], Rows]]
@@ -123,11 +129,11 @@ def _hurry(connection: Any, _record: Any) -> None:
 
 @contextmanager
 def _indexes_last(tx: Connection) -> Iterator[None]:
-    """Build SQLite's indexes when all rows are there; those of constraints cannot wait."""
-    if tx.dialect.name != "sqlite":
-        yield
-        return
-    indexes = tx.execute(text(_INDEXES)).all()
+    """Build indexes when all rows are there; those of constraints cannot wait."""
+    if tx.dialect.name == "postgresql":
+        # No look for the account of every entry; SQLite's connection does without, too.
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+    indexes = tx.execute(text(_INDEXES[tx.dialect.name])).all()
     for name, _ in indexes:
         tx.execute(text(f"DROP INDEX {name}"))
     yield

@@ -22,15 +22,15 @@ from quota.leases import Lease
 from quota.ledger import Account, Lot
 from quota.posting import post_use, set_hold
 
-LIVES = 100
+LIVES = 40
 GPUS = 10
 _WEEK = timedelta(days=7)
 _STEP = timedelta(minutes=10)
 # A hold step is a hold and a charge; a week ends two lots and gives two.
 _ENTRIES_PER_STEP = 2
 _ENTRIES_PER_WEEK = 4
-# Of a hundred people some are there when the week ends.
-_RUNNING_OF_100 = 5
+# One in twenty people is there when the week ends.
+_RUNNING = LIVES // 20
 # Where an id says which kind of UUID it is.
 _KIND_BITS = 0xF << 76 | 0x3 << 62
 # Transfers get ids that begin with the account: an index of millions that come in no order takes
@@ -67,7 +67,7 @@ def _life(lab: Lab, number: int, weeks: int, steps_per_week: float, now: datetim
         # Some weeks nothing, some twice as much, each week by another part of the people.
         busy = (week + number) % 3
         wanted = round(steps_per_week * (week + 1 + (busy - 1) / 2)) - done
-        if week == weeks - 1 and number < _RUNNING_OF_100 * LIVES // 100:
+        if week == weeks - 1 and number < _RUNNING:
             leases.append(_session(account, now - max(wanted, 1) * _STEP, max(wanted, 1), now))
         elif wanted > 0:
             begin = monday + timedelta(days=1, hours=number % 12)
