@@ -86,7 +86,10 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
 
 def room_of(lab: Lab, gpus: tuple[GpuUse, ...]) -> Room:
     """Put the GPUs together with the lab's rule of placing."""
-    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement)
+    models = {flavor.name: flavor.gpu_models for flavor in lab.flavors.values()
+              if flavor.gpu_models}  # fmt: skip
+    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement,
+                models=models)  # fmt: skip
 
 
 def the_line(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> list[Waiter]:

@@ -180,6 +180,7 @@ def waiter_of(lease: Lease) -> Waiter:
         lease_id=lease.id,
         ask=Ask(lease.share_mgpu, lease.memory_mib),
         requested_at=lease.requested_at,
+        flavor=lease.flavor,
     )
 
 
