@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import typer
 
-from api import cli_backup, cli_export, cli_office, cli_plan
+from api import cli_backup, cli_export, cli_feeds, cli_office, cli_plan
 from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
 from api.checking import all_faults, audit_faults
@@ -167,9 +167,10 @@ cli_backup.register(app)
 app.command()(cli_plan.plan)
 app.add_typer(cli_office.app)
 app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")
-for command in (*app.registered_commands, *cli_office.app.registered_commands,
-                *cli_export.app.registered_commands):  # fmt: skip
-    command.epilog = EPILOG
+app.add_typer(cli_feeds.app, name="feed", help="Addresses that calendar programs subscribe to.")
+for group in (app, cli_office.app, cli_export.app, cli_feeds.app):
+    for command in group.registered_commands:
+        command.epilog = EPILOG
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ STEPS = frozenset({
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
+    "feed_made", "feed_revoked",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
 })  # fmt: skip

@@ -215,9 +215,6 @@ def _rules_change(story: Story) -> None:
     plan = plan_import(story.desk.books.lab, rows, remove_others=False)
     if not plan.is_empty:
         office.import_roster(plan, by=OLGA, reason="late arrival")
-
-
-def _a_calendar_is_shared(story: Story) -> None:
     make_feed(story.desk.books, id_of("feed"), "ada", "utc", by=By(actor="ada"))
     revoke_feed(story.desk.books, id_of("feed"), by=By(actor="ada"))
 
@@ -240,5 +237,5 @@ def _all_go_home(story: Story) -> None:
 STEPS: tuple[Callable[[Story], None], ...] = (
     _open, _ada_starts, _blaise_changes_his_mind, _time_passes, _hours_are_given,
     _hours_are_asked_for, _an_outage_is_refunded, _time_passes, _tomas_helps, _help_is_over,
-    _rules_change, _a_calendar_is_shared, _something_strange_runs, _time_passes, _all_go_home,
+    _rules_change, _something_strange_runs, _time_passes, _all_go_home,
 )  # fmt: skip
