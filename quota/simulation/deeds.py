@@ -139,7 +139,7 @@ class Staff:
     def _answer(self, lab: Lab, now: datetime) -> Deed:
         if not self._requests:
             return self._ask(lab, now)
-        request_id, by = self._rng.choice(self._requests[-6:]), OLGA
+        request_id, by = self._rng.choice(self._requests[-3:]), OLGA
         granted = self._rng.choice((None, self._amount(), self._amount()))
         if granted is not None and self._rng.random() < 0.5:
             by = self._ta(lab)
@@ -154,7 +154,7 @@ class Staff:
     def _withdraw(self, lab: Lab, now: datetime) -> Deed:
         if not self._requests:
             return self._ask(lab, now)
-        request_id = self._rng.choice(self._requests[-6:])
+        request_id = self._rng.choice(self._requests[-3:])
         return Deed(name="withdraw", refusals=(AlreadyDecided, NoSuchThing),
                     do=lambda office: office.withdraw(request_id, by=OLGA))  # fmt: skip
 

@@ -1,13 +1,12 @@
 """What must hold after every step of a simulation: of the books, and against what really ran."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, select
 
-from quota.amount import GpuTime
 from quota.audit import faults_of_trail
 from quota.clock import ms_between
 from quota.invariants import Violation, check_books
@@ -17,10 +16,7 @@ from quota.simulation.deeds import Deed
 from quota.simulation.memory import MemoryKeeper
 from quota.simulation.world import Ran
 from quota.store import trail
-from quota.store.reads import charged_by_lease
 from quota.store.tables import attachments, entries, hour_requests, leases, lots
-
-ZERO = GpuTime.ZERO
 
 
 def broken_now(tx: Connection, lab: Lab, ran: Iterable[Ran]) -> list[Violation]:
@@ -29,14 +25,18 @@ def broken_now(tx: Connection, lab: Lab, ran: Iterable[Ran]) -> list[Violation]:
 
 
 def broken_at_end(
-    tx: Connection, lab: Lab, ran: Iterable[Ran], acknowledged: Mapping[UUID, Deed], *,
-    slack: timedelta,
+    tx: Connection, weights: Mapping[str, Collection[int]], ran: Iterable[Ran],
+    acknowledged: Mapping[UUID, Deed], *, slack: timedelta,
 ) -> list[Violation]:  # fmt: skip
-    """Check what was charged against what ran, what was promised, and that nothing is open."""
+    """Check what was charged against what ran, what was promised, and that nothing is open.
+
+    `weights` are those that each flavor ever had.
+    """
     wrong = faults_of_trail(trail.audit_lines(tx), trail.trail_head(tx))
     return [
-        *_metered(tx, lab, ran, slack), *_kept(tx, acknowledged), *_answered(tx), *_refunded(tx),
-        *_still_open(tx), *(Violation("trail", "the trail", what) for what in wrong),
+        *_metered(tx, weights, ran, slack), *_kept(tx, acknowledged), *_answered(tx),
+        *_refunded(tx), *_still_open(tx),
+        *(Violation("trail", "the trail", what) for what in wrong),
     ]  # fmt: skip
 
 
@@ -95,27 +95,41 @@ def _given_twice(tx: Connection) -> Iterator[Violation]:
 
 
 def _metered(
-    tx: Connection, lab: Lab, ran: Iterable[Ran], slack: timedelta
+    tx: Connection, weights: Mapping[str, Collection[int]], ran: Iterable[Ran], slack: timedelta
 ) -> Iterator[Violation]:
     """I2: what ran is what was charged; of what vanished, what the books had been shown."""
-    by_ref: dict[str | None, list[UUID]] = defaultdict(list)
-    rows = tx.execute(select(leases.c.id, leases.c.ref)).all()
-    charged = charged_by_lease(tx, [row.id for row in rows])
-    for row in rows:
-        by_ref[row.ref].append(row.id)
+    charged = _charged_by_ref(tx)
+    slack_ms = slack // timedelta(milliseconds=1)
     for one in ran:
-        weight = lab.flavors[one.flavor].weight_mgpu
         if one.finished_at is None:
             yield Violation("I7", one.ref, "it still runs")
             continue
         most = least = ms_between(one.started_at, one.finished_at)
         if one.has_vanished:
             least = ms_between(one.started_at, one.shown_until or one.started_at)
-        paid = GpuTime.total(charged.get(key, ZERO) for key in by_ref[one.ref])
-        slack_ms = slack // timedelta(milliseconds=1)
-        if not weight * (least - slack_ms) <= paid.mgpu_ms <= weight * (most + slack_ms):
-            what = f"charged {paid.mgpu_ms}, ran for {weight * most}, shown {weight * least}"
+        is_free = not any(weights[one.flavor])
+        charged_ms = 0
+        for (start, until), cost in charged[one.ref].items():
+            piece_ms = ms_between(start, until)
+            charged_ms += piece_ms
+            if cost not in [weight * piece_ms for weight in weights[one.flavor]]:
+                yield Violation("I2", f"container {one.ref}", f"{cost} for {piece_ms} ms")
+        if not is_free and not least - slack_ms <= charged_ms <= most + slack_ms:
+            what = f"charged {charged_ms} ms, ran for {most} ms, was shown {least} ms"
             yield Violation("I2", f"container {one.ref}", what)
+
+
+def _charged_by_ref(tx: Connection) -> dict[str, dict[tuple[datetime, datetime], int]]:
+    """Sum what was paid for each charged interval of each container, whatever lots paid it."""
+    query = (
+        select(leases.c.ref, entries.c.from_at, entries.c.until_at, entries.c.posted)
+        .join(leases, leases.c.id == entries.c.lease_id)
+        .where(entries.c.kind == "charge")
+    )
+    found: dict[str, dict[tuple[datetime, datetime], int]] = defaultdict(lambda: defaultdict(int))
+    for ref, from_at, until_at, posted in tx.execute(query):
+        found[ref][from_at, until_at] -= posted.mgpu_ms
+    return found
 
 
 def _still_open(tx: Connection) -> Iterator[Violation]:

@@ -22,7 +22,7 @@ from quota.simulation.faults import MOST_AHEAD, Crash, Faults, SkewedClock
 from quota.simulation.faulty import FaultyKeeper
 from quota.simulation.laws import broken_at_end, broken_now
 from quota.simulation.run import Simulation
-from quota.simulation.variants import with_allowance
+from quota.simulation.variants import with_allowance, with_weight
 from quota.simulation.visits import Span, Visit, edges
 from quota.store.engine import reading
 from quota.store.tables import accounts
@@ -58,6 +58,7 @@ class Torture(Simulation):
         super().__init__(self.faulty, true, visits, span=span, seed=seed)
         self.staff = Staff(lab, Random(f"staff:{seed}"))  # noqa: S311
         self.deeds: dict[str, int] = {}
+        self.weights = {one.name: {one.weight_mgpu} for one in lab.flavors.values()}
         self.digest = hashlib.sha256()
         self._engine = engine
         self._look_at: datetime | None = None
@@ -102,7 +103,7 @@ class Torture(Simulation):
             self.plan_tick(self.now + timedelta(seconds=longest + 60), None)
             self.run()
         with reading(self._engine) as tx:
-            found = broken_at_end(tx, self.first_lab, self.world.ran.values(),
+            found = broken_at_end(tx, self.weights, self.world.ran.values(),
                                   self.faulty.acknowledged, slack=MOST_AHEAD)  # fmt: skip
             for row in tx.execute(select(accounts).order_by(accounts.c.id)).mappings():
                 self.digest.update(f"{row['name']} {row['seq']} {row['head'].hex()}\n".encode())
@@ -140,8 +141,7 @@ class Torture(Simulation):
         if event.deed is None:
             chance = self.rng.random()
             if chance < _LAB_FILE:
-                percent = self.rng.choice(_PERCENTS)
-                self.faulty.change_lab_file(with_allowance(self.first_lab, percent))
+                self._write_lab_file()
                 return
             if chance < _CHECKPOINT:
                 self.faulty.worker.checkpoint()
@@ -152,6 +152,14 @@ class Torture(Simulation):
         self.faulty.ask_office(self._deed)
         for at in self._new_edges():
             self.queue.push(at, Event(kind="edge"))
+
+    def _write_lab_file(self) -> None:
+        """Scale all hours, and let a GPU cost otherwise."""
+        lab = with_allowance(self.first_lab, self.rng.choice(_PERCENTS))
+        flavor = self.rng.choice([one for one in lab.flavors.values() if one.is_gpu])
+        weight_mgpu = flavor.weight_mgpu * self.rng.choice(_PERCENTS) // 100
+        self.weights[flavor.name].add(weight_mgpu)
+        self.faulty.change_lab_file(with_weight(lab, flavor.name, weight_mgpu))
 
     def _plan(self, at: datetime, deed: Deed) -> None:
         self.queue.push(at, Event(kind="organize", deed=deed))
