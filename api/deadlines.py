@@ -47,9 +47,9 @@ def write_deadlines(path: Path, some: Deadlines) -> None:
     draft = path.with_suffix(".tmp")
     with draft.open("w") as handle:
         json.dump(body, handle)
+        failpoint("deadlines_drafted")
         handle.flush()
         os.fsync(handle.fileno())
-        failpoint("deadlines_drafted")
     draft.replace(path)
 
 

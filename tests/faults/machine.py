@@ -68,21 +68,21 @@ class Machine:
 
     def _save(self, name: str, some: dict[str, Observed]) -> None:
         draft = self._folder / f"{name}.new"
-        draft.write_text(json.dumps([_written(one) for one in some.values()]))
+        draft.write_text(json.dumps([written(one) for one in some.values()]))
         draft.replace(self._folder / name)
 
     def _saved(self, name: str) -> dict[str, Observed]:
         path = self._folder / name
         saved = json.loads(path.read_text()) if path.exists() else []
-        return {one["ref"]: _read(one) for one in saved}
+        return {one["ref"]: read(one) for one in saved}
 
 
-def _written(one: Observed) -> dict[str, object]:
+def written(one: Observed) -> dict[str, object]:
     return {name: str(value) if isinstance(value := getattr(one, name), datetime | UUID)
             else value for name in Observed.__slots__}  # fmt: skip
 
 
-def _read(saved: dict[str, str]) -> Observed:
+def read(saved: dict[str, str]) -> Observed:
     instants = {name: datetime.fromisoformat(saved[name]) if saved[name] else None
                 for name in ("started_at", "finished_at")}  # fmt: skip
     lease_id = UUID(saved["lease_id"]) if saved["lease_id"] else None

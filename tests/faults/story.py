@@ -95,6 +95,8 @@ class Story:
 
     def settle(self, since: datetime) -> None:
         """Two ticks after a crash: the laws hold, no hold is lost, and a scholar can start."""
+        # The watchdog reads it whatever became of the worker: whole or not there, never in part.
+        read_deadlines(self.note)
         for tick in (1, 2):
             self.desk.clock.set(since + tick * timedelta(seconds=15))
             self.tick()

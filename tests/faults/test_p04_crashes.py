@@ -203,7 +203,7 @@ def test_p04_every_writing_use_case_has_its_failpoints_and_each_name_is_used_onc
 _EFFECTS = {
     "worker.py": {"_runtime.observe", "_runtime.remove", "_enforcer.carry_out", "_save_deadlines"},
     "enforce.py": {"_stop_server", "step"},
-    "deadlines.py": {"os.fsync"},
+    "deadlines.py": {"json.dump"},
 }
 
 
