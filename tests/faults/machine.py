@@ -1,14 +1,18 @@
 """A machine that sessions run on, and that outlives every process of the lab: it lies in files."""
 
 import json
+import threading
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from api.runtimes.protocol import StillRunning
 from quota.clock import Clock
 from quota.observed import Observed
+
+# What a session still runs after the worker has seen it for the last time.
+STOP_TAKES = timedelta(seconds=3)
 
 
 class Machine:
@@ -18,6 +22,8 @@ class Machine:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
+        # Stops go on in threads of their own.
+        self._one = threading.RLock()
         self._clock = clock
         self.sessions = self._saved("sessions")
         self.removed = self._saved("removed")
@@ -27,11 +33,12 @@ class Machine:
         if one.ref not in self.sessions and one.ref not in self.removed:
             self._put("sessions", self.sessions, one)
 
-    def finish(self, ref: str) -> None:
-        one = self.sessions.get(ref)
-        if one is not None and one.is_running:
-            ended = replace(one, finished_at=self._clock.now(), exit_code=0)
-            self._put("sessions", self.sessions, ended)
+    def finish(self, ref: str, *, after: timedelta = timedelta(0)) -> None:
+        with self._one:
+            one = self.sessions.get(ref)
+            if one is not None and one.is_running:
+                ended = replace(one, finished_at=self._clock.now() + after, exit_code=0)
+                self._put("sessions", self.sessions, ended)
 
     # -- what the worker asks ------------------------------------------------------------------
 
@@ -43,7 +50,7 @@ class Machine:
 
     def stop(self, ref: str, grace_s: int) -> None:
         assert grace_s >= 0
-        self.finish(ref)
+        self.finish(ref, after=STOP_TAKES)
 
     def kill(self, ref: str) -> None:
         self.finish(ref)
@@ -51,11 +58,12 @@ class Machine:
     def remove(self, ref: str) -> None:
         if self.is_running(ref):
             raise StillRunning(ref)
-        if ref in self.sessions:
-            # First there, then not here: a crash between the two loses no record.
-            self._put("removed", self.removed, self.sessions[ref])
-            del self.sessions[ref]
-            self._save("sessions", self.sessions)
+        with self._one:
+            if ref in self.sessions:
+                # First there, then not here: a crash between the two loses no record.
+                self._put("removed", self.removed, self.sessions[ref])
+                del self.sessions[ref]
+                self._save("sessions", self.sessions)
 
     def wait_event(self, timeout_s: float) -> bool:
         raise AssertionError(f"nobody listens here for {timeout_s} s")

@@ -86,9 +86,9 @@ class Story:
 
     # -- going on --------------------------------------------------------------------------
 
-    def live(self, first: int = 0) -> None:
-        """Do all steps from one on."""
-        for number in range(first, len(STEPS)):
+    def live(self, first: int = 0, last: int | None = None) -> None:
+        """Do all steps from one on, or up to one."""
+        for number in range(first, len(STEPS) if last is None else last):
             (self.folder / "step").write_text(str(number))
             self.desk.clock.set(max(self.desk.clock.now(), at(number)))
             STEPS[number](self)

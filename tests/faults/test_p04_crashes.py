@@ -77,14 +77,25 @@ def test_p04_whenever_the_story_comes_by(
     assert passes > 0
 
 
-def crash_and_go_on(name: str, passes: int, url: str, folder: Path) -> bool:
+@pytest.mark.parametrize(
+    "name", ["observed", "tick_advances.written", "tick_seen.written", "session_removed"]
+)
+def test_p04_while_the_last_end(name: str, sqlite_books: MakeBooks, tmp_path: Path) -> None:
+    """When sessions have ended and their records are still to be posted."""
+    last = len(STEPS) - 1
+    assert crash_and_go_on(name, 1, sqlite_books(), tmp_path, armed_at=last), "never came by"
+
+
+def crash_and_go_on(name: str, passes: int, url: str, folder: Path, *, armed_at: int = 0) -> bool:
     """Die at a failpoint, restart, settle, go on to the end; False if it was never reached."""
     log = folder / "error"
     (folder / "step").write_text("0")
 
     def die() -> None:
+        story = Story(url, folder)
+        story.live(0, armed_at)
         arm(name, passes=passes)
-        Story(url, folder).live()
+        story.live(armed_at)
 
     status = in_a_process(die, log)
     if status == 0:
