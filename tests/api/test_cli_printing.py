@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -23,10 +24,12 @@ from tests.api.test_cli import Shell, bare, shell
 __all__ = ["bare", "shell"]
 
 LONG = "maximiliane-theodora.von-und-zu-hohenstein@example-university"
-COMMANDS = {
-    **typer.main.get_command(app).commands,  # type: ignore[attr-defined]
-    **{f"export {name}": one for name, one in
-       typer.main.get_command(app).commands["export"].commands.items()},  # type: ignore[attr-defined]
+PROGRAM: Any = typer.main.get_command(app)
+GROUPS = ("export", "feed")
+COMMANDS: dict[str, Any] = {
+    **{name: one for name, one in PROGRAM.commands.items() if name not in GROUPS},
+    **{f"{group} {name}": one for group in GROUPS
+       for name, one in PROGRAM.commands[group].commands.items()},
 }  # fmt: skip
 
 
@@ -55,7 +58,7 @@ def on_a_terminal(folder: Path, *words: str, columns: int = 80) -> tuple[int, st
     return process.wait(timeout=60), plain.replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("name", [one for one in COMMANDS if one != "export"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_json_and_says_how_it_ends(name: str) -> None:
     one = COMMANDS[name]
     assert "--json" in {option for each in one.params for option in each.opts}
