@@ -116,6 +116,13 @@ def start_again(url: str) -> None:
     wait_until("the database starts again", starts, within_s=60)
 
 
+def start_if_gone(url: str) -> None:
+    """Do what whoever looks after PostgreSQL does: it gives up when it cannot write its log."""
+    pid_file = _data_of(url) / "postmaster.pid"
+    if not pid_file.exists() or not Path(f"/proc/{postmaster_of(url)}").exists():
+        start_again(url)
+
+
 def wait_until(what: str, is_so: Callable[[], bool], *, within_s: float = 20) -> float:
     """Wait for something that must come true; return how long it took."""
     began = time.monotonic()

@@ -25,7 +25,7 @@ from quota.store.engine import open_engine, reading
 from quota.store.tables import leases
 from tests.api.processes import HEADERS, ServiceProcess, lab_environment, service_process
 from tests.api.runtime import FakeRuntime
-from tests.faults.crashes import hanging, migrate, small_disk, wait_until
+from tests.faults.crashes import hanging, migrate, small_disk, start_if_gone, wait_until
 from tests.faults.story import Gpus, Policy
 from tests.postgres import throwaway_postgres
 from tests.quota.books import LAB_YAML, Desk, make_lab
@@ -126,10 +126,9 @@ class Living:
 
     def end_well(self, refs: list[str]) -> None:
         """All goes on by itself; then each session is charged what the runtime recorded."""
-        client = httpx2.Client()
-        wait_until("people are admitted", lambda: self.ask(client, "ada").status == 200)
+        with httpx2.Client() as client:
+            wait_until("people are admitted", lambda: self.ask(client, "ada").status == 200)
         wait_until("the service is ready", lambda: self.status("readyz").status == 200)
-        client.close()
         done = self.ticks("done")
         wait_until("the worker goes on", lambda: self.ticks("done") > done)
         assert {how for how, _ in self.runtime.calls} <= {"observe", "remove"}, "none was stopped"
@@ -228,6 +227,8 @@ def test_p09_a_full_disk_is_survived_by_a_whole_lab(
         assert lab.ticks("failed") > failed or not is_sqlite
         for one in ballast:
             one.unlink()
+        if not is_sqlite:
+            start_if_gone(url)
         lab.end_well(refs)
 
 
