@@ -29,11 +29,11 @@ def id_column(tx: Connection, name: str) -> str:
     return f"uuid_send({name})" if tx.dialect.name == "postgresql" else name
 
 
-def ids(tx: Connection, column: Row) -> Row:
+def ids(tx: Connection, column: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a column of ids as 16 bytes each, whatever the database keeps them as."""
     if tx.dialect.name == "postgresql":
         return column
-    return [one and bytes.fromhex(one) for one in column]
+    return tuple([one and bytes.fromhex(one) for one in column])
 
 
 class Piles(Generic[_AnyRow]):
