@@ -43,7 +43,7 @@ def play(engine: Engine, size: settings, *, by: int = SEED) -> None:
     run_state_machine_as_test(Fresh, settings=size)
 
 
-@pytest.mark.timeout(7200 if IS_FUZZ else 300)
+@pytest.mark.timeout(7200 if IS_FUZZ else 900)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_p03_the_books_equal_the_model(memory_engine: Engine, part: int) -> None:
     play(memory_engine, PART, by=SEED + part)
