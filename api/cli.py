@@ -10,6 +10,7 @@ from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
+from sqlalchemy import Engine
 
 from api import cli_backup, cli_export, cli_feeds, cli_office, cli_plan
 from api.bridge import account_out, grant_out
@@ -25,6 +26,7 @@ from api.tables import account_parts, examination_parts, explanation_parts
 from quota.lab_file import LabFileError, load_lab
 from quota.office import Office
 from quota.store.migrate import downgrade, upgrade
+from quota.store.roles import let_in
 
 EPILOG = "Exit status: " + "; ".join(f"{one} {why}" for one, why in EXIT_STATUSES.items()) + "."
 
@@ -42,9 +44,15 @@ def migrate(
     to: Annotated[str, typer.Option(help="A revision; going back removes data.")] = "head",
     *,
     back: Annotated[bool, typer.Option("--back", help="Go back to the revision.")] = False,
+    role: Annotated[
+        str | None, typer.Option(help="PostgreSQL: the role of the service, to be let in.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Bring the database of the books to this version; made if it is not there."""
+    """Bring the database of the books to this version; made if it is not there.
+
+    With a role: it may read and write afterwards, and not change history.
+    """
     settings = CliSettings()
     make_state_folder(settings)
     with database(settings, may_be_new=True) as engine, steps("Bringing the books up"):
@@ -52,7 +60,16 @@ def migrate(
             downgrade(engine, to)
         else:
             upgrade(engine, to)
+        if role is not None:
+            _let_in(engine, role)
     say([f"The books are at revision {to}."], {"revision": to}, as_json=json)
+
+
+def _let_in(engine: Engine, role: str) -> None:
+    try:
+        let_in(engine, role)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--role") from error
 
 
 @app.command()

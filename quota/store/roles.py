@@ -19,14 +19,17 @@ def let_in(engine: Engine, role: str) -> None:
     Needed again after a migration or a restored backup, which bring tables without rights.
 
     Raises:
-        ValueError: SQLite knows no roles; who may open the file may do everything.
+        ValueError: there is no such role. SQLite has none: who may open the file may do all.
 
     """
     if engine.dialect.name != "postgresql":
-        raise ValueError("SQLite knows no roles")
+        raise ValueError("SQLite has no roles")
     quote = engine.dialect.identifier_preparer.quote_identifier
     name = quote(role)
     with transaction(engine) as tx:
+        known = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
+        if tx.execute(known, {"role": role}).first() is None:
+            raise ValueError(f"the database has no role {role!r}")
         for table in (*metadata.tables, "alembic_version"):
             rights = "SELECT, INSERT, UPDATE, DELETE"
             if table in GROWING:

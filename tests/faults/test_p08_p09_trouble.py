@@ -20,6 +20,7 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.amount import GpuTime
 from quota.clock import SystemClock, ms_between
+from quota.errors import BooksUnavailable
 from quota.service import Books
 from quota.store.engine import open_engine, reading
 from quota.store.tables import leases
@@ -181,6 +182,20 @@ def test_p08_a_database_that_hangs_under_load_freezes_nobody(
         assert all(1 <= int(one.retry_after or 0) <= 5 for one in lab.replies)
         assert max(one.took_s for one in lab.replies) <= 5.0
         lab.end_well(refs)
+
+
+def test_p08_the_books_themselves_give_up_in_time(own_url: str) -> None:
+    """Nothing else bounds the worker, or a command."""
+    engine = open_engine(own_url)
+    desk = Desk(engine)
+    with hanging(own_url):
+        began = time.monotonic()
+        with pytest.raises(BooksUnavailable):
+            desk.ask()
+        assert time.monotonic() - began < 7
+    assert desk.ask().lease.state == "held"
+    desk.check()
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

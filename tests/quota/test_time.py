@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
@@ -11,7 +12,9 @@ from quota.amount import GpuTime
 from quota.calendar import Week
 from quota.clock import ManualClock, ms_between
 from quota.lab import Lab
+from quota.leases import LeaseRequest
 from quota.ledger import Account
+from quota.service import Books
 from tests.quota.books import NOON, Desk, hours
 from tests.quota.zones import lab_in, sum_of
 
@@ -58,6 +61,34 @@ def test_p11_a_clock_that_runs_fast_or_slow_charges_what_the_runtime_says(
     desk.tick()
     charged = GpuTime.total(one.amount for one in desk.books.account("ada").charges)
     assert abs((charged - GpuTime.of(1000, 7_200_000)).mgpu_ms) <= 1000 * 15_000
+
+
+@pytest.mark.parametrize("skew_min", [-9, 10])
+def test_p11_a_service_whose_clock_is_off_ends_nothing_early(desk: Desk, skew_min: int) -> None:
+    """The worker's clock is right, and the runtime's; the service admits, and is asked again."""
+    off = ManualClock(desk.clock.now() + timedelta(minutes=skew_min))
+    service = Books(desk.engine, desk.lab, off)
+    wanted = LeaseRequest(hub_id="main", account="emeka", server_name="", flavor="whole",
+                          image="base")  # fmt: skip
+    view = service.request_lease(uuid4(), wanted)
+
+    def go(**by: float) -> None:
+        for clock in (desk.clock, off):
+            clock.advance(timedelta(**by))
+        service.account("emeka")
+        service.request_lease(view.lease.id, wanted)
+        assert desk.tick().stops == []
+
+    go(seconds=20)
+    assert desk.books.lease(view.lease.id).lease.state == "held"
+    ref = desk.start(view)
+    for _ in range(9):
+        go(minutes=5)
+    desk.finish(ref)
+    desk.tick()
+    account = desk.books.account("emeka")
+    assert GpuTime.total(one.amount for one in account.charges) == GpuTime.of(1000, 45 * 60_000)
+    assert account.balance == hours("0.25")
 
 
 # -- P13 -------------------------------------------------------------------------------------
