@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from quota import answers, requests
 from quota.amending import read_amendments
 from quota.clock import Clock
-from quota.desk import open_desk
+from quota.desk import open_desk, open_desk_of_lease
 from quota.errors import NoSuchLease
 from quota.explanation import Explanation
 from quota.invariants import Violation, check_books
@@ -93,7 +93,8 @@ class Books:
         """
         now = self.clock.now()
         with transaction(self.engine, step="request_lease") as tx:
-            desk = open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now)
+            desk = open_desk(tx, self.lab, wanted.hub_id, wanted.account, now=now,
+                             lease_id=lease_id, with_room=True)  # fmt: skip
             asked = requests.request(desk, lease_id, wanted, present=present)
             view = answers.lease_view(tx, self.lab, desk.account, asked, now=now)
         # Outside, so that what was brought up to date on the way stays written.
@@ -110,9 +111,9 @@ class Books:
         """
         now = self.clock.now()
         with transaction(self.engine, step="stop_lease") as tx:
-            desk = open_desk(tx, self.lab, *self._holder(tx, lease_id), now=now)
+            desk = open_desk_of_lease(tx, self.lab, lease_id, now=now)
             lease = requests.stop(desk, lease_id, reason)
-            asked = requests.Asked(lease=lease)
+            asked = requests.Asked(lease=lease, slot=desk.gpu)
             return answers.lease_view(tx, self.lab, desk.account, asked, now=now)
 
     def lease(self, lease_id: UUID) -> LeaseView:
@@ -206,12 +207,3 @@ class Books:
 
         """
         self._readiness.ask()
-
-    # -- inside ---------------------------------------------------------------------------------
-
-    def _holder(self, tx: Connection, lease_id: UUID) -> tuple[str, str]:
-        lease = reads.lease_by_id(tx, lease_id)
-        if lease is None:
-            raise NoSuchLease("There is no such lease.")
-        row = reads.account_rows(tx, [lease.account_id])[0]
-        return row["hub_id"], row["name"]

@@ -27,8 +27,9 @@ from quota.leases import LeaseRequest
 from quota.office import Office
 from quota.service import Books
 from quota.store import engine as store
-from quota.store import reads, trail
+from quota.store import papers, trail
 from quota.store.engine import open_engine, reading, transaction
+from quota.store.statements import Statement
 from tests.quota.books import NOON, Desk, gpu, make_lab
 
 T = TypeVar("T")
@@ -89,7 +90,8 @@ def test_p01_catches_a_read_without_a_lock(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: without the lock the constraints refuse the second, with an error."""
-    monkeypatch.setattr(reads, "_ACCOUNT_LOCKED", reads._ACCOUNT)
+    unlocked = Statement(papers._account(papers._NAMED))
+    monkeypatch.setattr(papers, "_BY_NAME", (unlocked, *papers._BY_NAME[1:]))
     if engine.dialect.name == "sqlite":
         event.remove(engine, "begin", store._begin_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
@@ -168,7 +170,8 @@ def test_p10_catches_a_balance_that_is_written_without_a_lock(
     """The negative control: of two who read the same head of the chain, one cannot write."""
     if engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one lock, and P01 has its control")
-    monkeypatch.setattr(reads, "_ACCOUNT_LOCKED", reads._ACCOUNT)
+    unlocked = Statement(papers._account(papers._NAMED))
+    monkeypatch.setattr(papers, "_BY_NAME", (unlocked, *papers._BY_NAME[1:]))
     monkeypatch.setattr(trail, "lock_trail", lambda _tx: None)
     bank = Bank(engine)
     with pytest.raises(IntegrityError):
