@@ -100,7 +100,9 @@ def test_p13_hours_cut_below_use_stop_the_session_with_a_notice(desk: Desk) -> N
 
 def cut_below_use(desk: Desk) -> None:
     lease_id, _ref = desk.run("emeka")
-    desk.go(minutes=30, every_s=300)
+    desk.go(minutes=36, every_s=120)
+    posted = GpuTime.total(one.amount for one in desk.books.account("emeka").charges)
+    assert posted < hours("32 min"), "some of it is not posted yet"
     cut_at = desk.clock.now()
     desk.books.lab = with_hours(desk.lab, "berlin", "0.25")
     desk.go(minutes=2)
