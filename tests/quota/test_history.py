@@ -242,6 +242,11 @@ def figures(tx: Connection) -> list[Any]:
 def test_p15_figures_made_anew_are_the_same(history: Desk) -> None:
     history.office.grant(uuid4(), "ada", hours("2"), by=By(actor="olga"), reason="for the rebuild")
     history.run("ada")
+    _lease_id, ref = history.run("emeka")
+    history.clock.advance(timedelta(hours=2))
+    history.finish(ref)
+    history.tick()
+    assert history.books.account("emeka").debt > GpuTime.ZERO
     with reading(history.engine) as tx:
         before = figures(tx)
     with transaction(history.engine) as tx:
