@@ -24,7 +24,11 @@ from quota.store.papers import Papers, RoomAsRead, papers_of, papers_of_lease, r
 
 @dataclass(slots=True, kw_only=True)
 class Desk:
-    """An account under lock with all that a decision about it needs."""
+    """An account under lock with all that a decision about it needs.
+
+    With `takes_late` a slot is taken at the very end; whoever opened the transaction tries again
+    when that is too late.
+    """
 
     tx: Connection
     lab: Lab
@@ -34,6 +38,7 @@ class Desk:
     now: datetime
     asked: dict[UUID, Lease | None] = field(default_factory=dict)
     gpu: GpuUse | None = None
+    takes_late: bool = False
     _room: RoomAsRead | None = None
 
     def save(self) -> None:

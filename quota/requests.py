@@ -243,7 +243,11 @@ def _admit(
 
 def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:
     ask = ask_of(desk.lab.flavors[lease.flavor])
-    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=desk.lab.gpus.max_sharers)
+    max_sharers = desk.lab.gpus.max_sharers
+    if desk.takes_late:
+        writes.take_gpu_late(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
+        return True
+    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
 
 
 def _write(desk: Desk, before: Lease, after: Lease, *, is_new: bool) -> None:

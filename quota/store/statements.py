@@ -3,7 +3,7 @@
 PostgreSQL: what is asked together goes in one round trip, and what is written waits for the next
 question or for the commit and goes with it. Each statement still sees what was committed when it
 runs, as if sent alone: a row that is read after a lock is as the lock's last holder left it.
-SQLite is in the same process: there each runs at once. See docs/decisions/0010-round-trips.md.
+SQLite is in the same process: there each runs at once. See docs/decisions/0011-round-trips.md.
 
 A statement is put together by SQLAlchemy once and then runs on the driver; what the driver says
 of errors is told in SQLAlchemy's words.
@@ -24,6 +24,10 @@ from quota.failpoints import failpoint, is_armed
 from quota.store.wire import BooksConnection, Call
 
 Row: TypeAlias = Sequence[Any]
+
+
+class OvertakenError(Exception):
+    """Somebody else was faster, and nothing of this transaction is written: to be tried again."""
 
 
 class _Answer(Protocol):
@@ -122,7 +126,8 @@ def written_point(tx: Connection, name: str) -> None:
     """Pass a failpoint that lies after writes: if it is armed, they have reached the database."""
     driver = tx.connection.dbapi_connection
     if is_armed(name) and isinstance(driver, BooksConnection):
-        driver.flush()
+        with _Errors(tx):
+            driver.flush()
     failpoint(name)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.chain import GENESIS, heads_hash
@@ -49,7 +49,7 @@ _UPDATE_LEASE = Statement(
     .values({name: bindparam(name) for name in _LEASE_FIELDS if name not in ("id", "account_id")})
 )
 # Only if there is still room: of two that reach for the same slot, one gets it.
-_TAKE_GPU = Statement(
+_TAKING = (
     update(gpus)
     .where(
         gpus.c.uuid == bindparam("gpu"),
@@ -63,6 +63,11 @@ _TAKE_GPU = Statement(
         used_mib=gpus.c.used_mib + bindparam("mib"),
         sharers=gpus.c.sharers + 1,
     )
+)
+_TAKE_GPU = Statement(_TAKING)
+# The same as a question that fails where nothing was taken, and all that is sent with it.
+_TAKE_GPU_OR_FAIL = Statement(
+    select(literal(1) // func.count()).select_from(_TAKING.returning(gpus.c.uuid).cte("taken"))
 )
 _RELEASE_GPU = Statement(
     update(gpus)
@@ -172,10 +177,23 @@ def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
 
 def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
     """Occupy a part of a GPU; False when somebody else was faster."""
-    wanted = {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
-    is_taken = change(tx, _TAKE_GPU, wanted) == 1
+    is_taken = change(tx, _TAKE_GPU, _taking(uuid, ask, max_sharers)) == 1
     failpoint("slot_taken")
     return is_taken
+
+
+def take_gpu_late(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> None:
+    """Occupy a part of a GPU with what is sent next, so that its row is locked for a moment.
+
+    All who start a session reach for the same row. If somebody else was faster, that shows later,
+    at the commit at the latest, as `quota.store.statements.OvertakenError`.
+    """
+    write(tx, _TAKE_GPU_OR_FAIL, [_taking(uuid, ask, max_sharers)])
+    written_point(tx, "slot_taken")
+
+
+def _taking(uuid: str, ask: Ask, max_sharers: int) -> dict[str, Any]:
+    return {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
 
 
 def release_gpu(tx: Connection, uuid: str, ask: Ask) -> None:
