@@ -26,12 +26,15 @@ test-long: ## Run the long tests: more seeds, more kills
 	@scripts/test.sh -m long $(ARGS)
 
 .PHONY: sim
-sim: ## Look for faults of the books by simulation (ARGS="--seeds 50 --faults 0.2")
-	@scripts/setup.sh dev && $(PY) -m quota.simulation --seeds 5 --faults 0.2 $(ARGS)
+sim: ## Look for faults of the books by simulation, on both databases (ARGS="--seeds 50")
+	@scripts/setup.sh dev && scripts/system-packages.sh
+	@$(PY) -m quota.simulation --seeds 5 --faults 0.2 $(ARGS)
+	@$(PY) -m tests.simulation.on_postgres --seeds 5 --faults 0.2 $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## Look for faults of the books by random use, in the sizes that are promised
-	@scripts/setup.sh dev && $(PY) -m pytest -q -m long tests/quota $(ARGS)
+	@scripts/setup.sh dev && GPULAB_FUZZ=1 $(PY) -m pytest -q -n 2 $(ARGS) \
+		tests/quota/test_p02_repeats.py tests/quota/machine
 
 .PHONY: lint
 lint: ## Check style, types and import directions

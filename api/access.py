@@ -16,7 +16,7 @@ what only others may do is refused (403).
 | attach                                 | -   | -       | own sections        | -         |
 | end an attachment                      | -   | own     | own attachments     | all       |
 | see a section                          | -   | -       | own sections        | all       |
-| see a calendar                         | -   | own     | own sections        | all       |
+| see a calendar, make an address for it | -   | own     | own sections        | all       |
 | see due dates and blackouts            | -   | all     | all                 | all       |
 | see what differs for a scholar, a TA   | -   | own     | own, own sections   | all       |
 | change a rule, refund, read the trail  | -   | -       | -                   | all       |

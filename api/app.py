@@ -20,6 +20,7 @@ from api.routes import (
     audit,
     calendars,
     description,
+    feeds,
     grants,
     health,
     leases,
@@ -41,7 +42,8 @@ PROXY_PREFIX = "/services/gpulab"
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, audit.router, usage.router, calendars.router, description.router,
+    attachments.router, audit.router, usage.router, calendars.router, feeds.router,
+    feeds.readers, description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

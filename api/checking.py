@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from api.cli_settings import CliSettings, open_books, unknown_variables
+from api.printing import steps
 from quota.audit import TrailHead
 from quota.invariants import describe
 from quota.lab_file import LabFileError, load_lab
@@ -18,11 +19,13 @@ def all_faults(lab_file: Path | None) -> list[str]:
     try:
         load_lab(lab_file or settings.lab_file)
     except LabFileError as error:
-        return [*faults, str(error)]
+        return [*faults, *str(error).splitlines()]
     chosen = settings.model_copy(update={"lab_file": lab_file or settings.lab_file})
-    with open_books(chosen) as books:
+    with steps("Checking the books", total=2) as going, open_books(chosen) as books:
         faults += describe(books.check()).splitlines()
         faults += [f"left out, since lab.yaml changed: {one}" for one in books.rules.left_out]
+        going.done()
+        going.now("Checking the audit trail")
         faults += Office(books).check_trail()
     return faults
 
@@ -36,5 +39,5 @@ def audit_faults(head_file: Path | None) -> list[str]:
         except ValueError as error:
             wrong = f"{head_file} holds no head; write one with gpulab export trail-head"
             raise typer.BadParameter(wrong, param_hint="--head") from error
-    with open_books(CliSettings()) as books:
+    with steps("Checking the audit trail"), open_books(CliSettings()) as books:
         return Office(books).check_trail(head)

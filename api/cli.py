@@ -1,32 +1,38 @@
 """The command `gpulab`: what an operator or organizer does without a browser.
 
-Plain sentences, an exit status, and never a traceback for what can be expected: 0 done, 1 not
-done and said why, 2 not understood.
+Tables and plain sentences, or JSON; an exit status (`api.starting.EXIT_STATUSES`); and never a
+traceback for what can be expected.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
 import typer
+from sqlalchemy import Engine
 
-from api import cli_backup, cli_export, cli_office, cli_plan
+from api import cli_backup, cli_export, cli_feeds, cli_office, cli_plan
 from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
 from api.checking import all_faults, audit_faults
 from api.cli_office import grant_file
-from api.cli_settings import CliSettings, database, open_books
+from api.cli_settings import CliSettings, database, make_state_folder, open_books
 from api.cli_words import DryRunOption, JsonOption, by_me, read_amount, read_instant, say
 from api.doctor import examine
-from api.starting import plain_exit
-from api.tables import account_lines, examination_lines, explanation_lines
-from quota.lab_file import load_lab
+from api.printing import steps
+from api.starting import EXIT_STATUSES, FOUND_WRONG, plain_exit
+from api.tables import account_parts, examination_parts, explanation_parts
+from quota.lab_file import LabFileError, load_lab
 from quota.office import Office
 from quota.store.migrate import downgrade, upgrade
+from quota.store.roles import let_in
+
+EPILOG = "Exit status: " + "; ".join(f"{one} {why}" for one, why in EXIT_STATUSES.items()) + "."
 
 app = typer.Typer(
     help="The GPU lab's books and health. Settings: GPULAB_* variables, see docs/reference.md.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    epilog=EPILOG, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
 )  # fmt: skip
 
 Name = Annotated[str, typer.Argument(help="User name.", show_default=False)]
@@ -38,14 +44,32 @@ def migrate(
     to: Annotated[str, typer.Option(help="A revision; going back removes data.")] = "head",
     *,
     back: Annotated[bool, typer.Option("--back", help="Go back to the revision.")] = False,
+    role: Annotated[
+        str | None, typer.Option(help="PostgreSQL: the role of the service, to be let in.")
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
-    """Bring the database of the books to this version; made if it is not there."""
-    with database(CliSettings(), may_be_new=True) as engine:
+    """Bring the database of the books to this version; made if it is not there.
+
+    With a role: it may read and write afterwards, and not change history.
+    """
+    settings = CliSettings()
+    make_state_folder(settings)
+    with database(settings, may_be_new=True) as engine, steps("Bringing the books up"):
         if back:
             downgrade(engine, to)
         else:
             upgrade(engine, to)
-    typer.echo(f"The books are at revision {to}.")
+        if role is not None:
+            _let_in(engine, role)
+    say([f"The books are at revision {to}."], {"revision": to}, as_json=json)
+
+
+def _let_in(engine: Engine, role: str) -> None:
+    try:
+        let_in(engine, role)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--role") from error
 
 
 @app.command()
@@ -63,16 +87,29 @@ def check(
     right = "The audit trail is whole." if audit else "Settings, lab.yaml and books are right."
     say(faults or [right], {"faults": faults}, as_json=json)
     if faults:
-        raise typer.Exit(1)
+        raise typer.Exit(FOUND_WRONG)
 
 
 @app.command()
-def lab_file(path: Annotated[Path, typer.Argument(help="The file.")] = Path("lab.yaml")) -> None:
+def lab_file(
+    path: Annotated[Path, typer.Argument(help="The file.")] = Path("lab.yaml"),
+    *,
+    json: JsonOption = False,
+) -> None:
     """Check a lab.yaml before it is used: every mistake with its line and its remedy."""
-    lab = load_lab(path)
-    scholars = sum(len(section.scholars) for section in lab.sections.values())
-    typer.echo(f"{path} is right: {lab.name}, {len(lab.sections)} section(s), {scholars} "
-               f"scholar(s), {len(lab.flavors)} flavor(s).")  # fmt: skip
+    try:
+        lab = load_lab(path)
+    except LabFileError as error:
+        if not json:
+            raise
+        say([], {"problems": [asdict(one) for one in error.problems]}, as_json=True)
+        raise typer.Exit(FOUND_WRONG) from None
+    counts = {"sections": len(lab.sections), "flavors": len(lab.flavors),
+              "scholars": sum(len(section.scholars) for section in lab.sections.values()),
+              }  # fmt: skip
+    said = (f"{path} is right: {lab.name}, {counts['sections']} section(s), {counts['scholars']} "
+            f"scholar(s), {counts['flavors']} flavor(s).")  # fmt: skip
+    say([said], {"problems": [], "name": lab.name, **counts}, as_json=json)
 
 
 @app.command()
@@ -127,25 +164,30 @@ def account(
     with open_books(CliSettings()) as books:
         if why:
             found = books.explanation(name)
-            say(explanation_lines(found), explanation_out(found), as_json=json)
+            say(explanation_parts(found), explanation_out(found), as_json=json)
             return
         view, now = books.account(name), books.clock.now()
-    say(account_lines(view), account_out(view, now), as_json=json)
+    say(account_parts(view), account_out(view, now), as_json=json)
 
 
 @app.command()
-def doctor() -> None:
+def doctor(*, json: JsonOption = False) -> None:
     """Look at this machine and lab; exit status 1 if something has to be mended."""
-    findings = examine(CliSettings())
-    typer.echo("\n".join(examination_lines(findings)))
+    with steps("Looking at this machine"):
+        findings = examine(CliSettings())
+    say(examination_parts(findings), {"findings": [asdict(one) for one in findings]}, as_json=json)
     if any(one.level == "fail" for one in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(FOUND_WRONG)
 
 
 cli_backup.register(app)
 app.command()(cli_plan.plan)
 app.add_typer(cli_office.app)
 app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")
+app.add_typer(cli_feeds.app, name="feed", help="Addresses that calendar programs subscribe to.")
+for group in (app, cli_office.app, cli_export.app, cli_feeds.app):
+    for command in group.registered_commands:
+        command.epilog = EPILOG
 
 
 def main() -> None:

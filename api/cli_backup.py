@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from api.cli_settings import CliSettings, database, open_books
+from api.cli_words import JsonOption, say
+from api.printing import steps
 from api.settings import CannotStart
+from api.starting import FOUND_WRONG
 from quota.clock import SystemClock
 from quota.errors import BackupFailed
 from quota.invariants import describe
@@ -25,18 +28,23 @@ WhileRunning = Annotated[
 ]
 
 
-def backup(target: Target) -> None:
+def backup(target: Target, *, json: JsonOption = False) -> None:
     """Write the books of this instant into a file, while the lab goes on."""
     settings = CliSettings()
-    with database(settings), _in_words():
+    with database(settings), _in_words(), steps("Copying the books"):
         back_up(settings.books_url, target)
-    typer.echo(f"The books are in {target}, {target.stat().st_size:,} bytes.")
+    size_bytes = target.stat().st_size
+    say([f"The books are in {target}, {size_bytes:,} bytes."],
+        {"file": str(target), "size_bytes": size_bytes}, as_json=json)  # fmt: skip
 
 
-def restore(source: Source, *, while_running: WhileRunning = False) -> None:
+def restore(
+    source: Source, *, while_running: WhileRunning = False, json: JsonOption = False
+) -> None:
     """Replace the books by those of a file; those of now are kept in a file beside it."""
-    settings = CliSettings()
+    settings, kept = CliSettings(), None
     with (
+        steps("Looking at the books", total=3) as going,
         database(settings, may_be_new=True) as engine,
         held_if_free(settings.books_url, "worker") as is_free,
         _in_words(),
@@ -46,17 +54,25 @@ def restore(source: Source, *, while_running: WhileRunning = False) -> None:
                               "must go on, say --while-running.")  # fmt: skip
         if not is_empty(engine):
             kept = _beside(source, SystemClock().now())
+            going.now("Keeping the books of before")
             back_up(settings.books_url, kept)
-            typer.echo(f"The books of before are in {kept}.")
+        going.done()
+        going.now("Putting the books back")
         engine.dispose()
         put_back(settings.books_url, source)
-    with open_books(settings) as books:
-        faults = describe(books.check())
+        going.done()
+        going.now("Checking them")
+        with open_books(settings) as books:
+            faults = describe(books.check()).splitlines()
+    shown = {"restored": str(source), "before": kept and str(kept), "faults": faults}
+    said = [] if kept is None else [f"The books of before are in {kept}."]
     if faults:
-        typer.echo(f"{faults}\nThe books of {source} are restored, and break these laws.")
-        raise typer.Exit(1)
-    typer.echo(f"The books of {source} are restored and right. What ran since is charged when the "
-               "worker next looks at the runtime.")  # fmt: skip
+        end = f"The books of {source} are restored, and break these laws."
+        say([*said, *faults, end], shown, as_json=json)
+        raise typer.Exit(FOUND_WRONG)
+    end = (f"The books of {source} are restored and right. What ran since is charged when the "
+           "worker next looks at the runtime.")  # fmt: skip
+    say([*said, end], shown, as_json=json)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,13 +1,16 @@
 """Commands that write files: usage, a section's calendar, the head of the audit trail."""
 
+from json import dumps
 from typing import Annotated
 
 import typer
 
+from api.bridge_office import section_week_out
 from api.cli_office import scholars_in
 from api.cli_settings import CliSettings, open_books
 from api.cli_words import (
     FromOption,
+    JsonOption,
     OutputOption,
     SectionOption,
     UntilOption,
@@ -30,8 +33,11 @@ def usage(
     section: SectionOption = None,
     form: Annotated[UsageFormat, typer.Option("--format", help="Of the file.")] = "csv",
     output: OutputOption = None,
+    *,
+    json: JsonOption = False,
 ) -> None:
-    """Write every posted charge that touches a time."""
+    """Write every posted charge that touches a time; --json is --format json."""
+    form = "json" if json else form
     start, end = read_span(since, until)
     with open_books(CliSettings()) as books, output_to(output) as file:
         lab = books.lab
@@ -46,18 +52,26 @@ def usage(
 def calendar(
     section: Annotated[str, typer.Argument(help="Its name.", show_default=False)],
     output: OutputOption = None,
+    *,
+    json: JsonOption = False,
 ) -> None:
-    """Write a section's weeks, due dates and hours as iCalendar."""
+    """Write a section's weeks, due dates and hours as iCalendar, or as JSON."""
     with open_books(CliSettings()) as books, output_to(output) as file:
         scholars_in(books.lab, section)
         found, now = books.lab.sections[section], books.clock.now()
-        weeks = section_weeks(books.lab, found, now)
+        weeks = list(section_weeks(books.lab, found, now))
+        if json:
+            shown = [section_week_out(one).model_dump(mode="json") for one in weeks]
+            file.write(dumps({"weeks": shown}, indent=2).encode() + b"\n")
+            return
         file.write(calendar_of(books.lab.name, found.title or section, weeks,
                                hub_id=books.hub_id, now=now))  # fmt: skip
 
 
 @app.command()
-def trail_head(output: OutputOption = None) -> None:
+def trail_head(output: OutputOption = None, *, json: JsonOption = False) -> None:
     """Write number and hash of the last line of the audit trail; keep it elsewhere."""
     with open_books(CliSettings()) as books, output_to(output) as file:
-        file.write(f"{Office(books).trail_head().text()}\n".encode())
+        head = Office(books).trail_head()
+        text = dumps({"seq": head.seq, "hash": head.hash.hex()}) if json else head.text()
+        file.write(f"{text}\n".encode())

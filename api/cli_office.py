@@ -24,7 +24,7 @@ from api.cli_words import (
     watched,
 )
 from api.exports import csv_text
-from api.tables import table
+from api.printing import Part, steps, table
 from quota import listings
 from quota.bulk import BulkPlan, RowFault, plan_grants, read_csv
 from quota.calendar import Week, week_at, week_numbered
@@ -38,6 +38,7 @@ from quota.service import Books
 app = typer.Typer(add_completion=False)
 
 _SHOWN = 50
+_FAULTS_SHOWN = 1000
 FileArgument = Annotated[Path, typer.Argument(help="A CSV file in UTF-8.", show_default=False)]
 
 
@@ -60,12 +61,14 @@ def refund(
         found = Office(books).refund(fault, by=by_me(), names=names, dry_run=dry_run)
     shown = refund_out(incident, found, dry_run=dry_run)
     said = "would be given back" if dry_run else "were given back"
-    lines = [f"{shown.total_hours} GPU-hours {said} to {len(shown.refunds)} scholar(s)."]
+    parts: list[Part] = [
+        f"{shown.total_hours} GPU-hours {said} to {len(shown.refunds)} scholar(s)."
+    ]
     if shown.refunds:
         rows = [[one.account, one.hours, "" if one.is_new else "given before"]
                 for one in shown.refunds]  # fmt: skip
-        lines += ["", *table(("scholar", "GPU-hours", ""), rows)]
-    say(lines, shown, as_json=json)
+        parts += ["", table(("scholar", "GPU-hours", ""), rows)]
+    say(parts, shown, as_json=json)
 
 
 @app.command()
@@ -86,9 +89,10 @@ def import_roster(
         if not faults:
             plan = plan_import(books.lab, rows, remove_others=remove_others)
         if plan.faults:
-            raise refuse([*plan.faults[:1000], "Nothing was changed."])
+            raise refuse(plan.faults[:_FAULTS_SHOWN], "Nothing was changed.", as_json=json)
         if not dry_run and not plan.is_empty:
-            Office(books).import_roster(plan, by=by_me(), reason=reason)
+            with steps("Importing the roster"):
+                Office(books).import_roster(plan, by=by_me(), reason=reason)
     shown = {
         "dry_run": dry_run, "same": plan.same,
         "added": [{"name": one.name, "section": one.section} for one in plan.added],
@@ -96,7 +100,7 @@ def import_roster(
                   for one, where in plan.moved],
         "removed": [{"name": name, "section": where} for name, where in plan.removed],
     }  # fmt: skip
-    say(_roster_lines(plan, dry_run=dry_run), shown, as_json=json)
+    say(_roster_parts(plan, dry_run=dry_run), shown, as_json=json)
 
 
 @app.command()
@@ -118,7 +122,7 @@ def report(
         typer.echo(csv_text([heads, *rows]), nl=False)
         return
     shown = [dict(zip(heads, row, strict=True)) for row in rows]
-    say(table(heads, rows), shown, as_json=json)
+    say([table(heads, rows)], shown, as_json=json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,16 +161,18 @@ def grant_file(
         plan = plan_grants(chosen, rows, books.lab, books.clock.now())
         faults = [*faults, *plan.faults]
         if faults:
-            raise refuse(_fault_lines(faults))
+            raise refuse(_fault_lines(faults), "Nothing was given.", as_json=json)
         if dry_run or token is None:
             names = [one.row.account for one in plan.grants[:_SHOWN]]
             left = {one.account: one.available for one in listings.account_views(books, names)}
             shown = trial_out(plan, faults, left)
-            say([*_trial_lines(plan), *_confirmation(file, plan)], shown, as_json=json)
+            say([*_trial_parts(plan), *_confirmation(file, plan)], shown, as_json=json)
             return
         if token != plan.fingerprint:
-            raise refuse(["The token belongs to another dry run. Nothing was given."])
-        views = Office(books).grant_many(plan, by=by_me())
+            wrong = "The token belongs to another dry run."
+            raise refuse([wrong], "Nothing was given.", as_json=json)
+        with steps("Giving hours", total=len(plan.grants)) as going:
+            views = Office(books).grant_many(plan, by=by_me(), on_given=going.done)
     say([f"{plan.total.hours_text()} GPU-hours were given to {len(views)} scholar(s)."],
         done_out(plan, views), as_json=json)  # fmt: skip
 
@@ -199,11 +205,15 @@ def _week(lab: Lab, section: str, number: int | None, now: datetime) -> Week:
         week = week_numbered(lab.program, zone, number)
     if week is None:
         what = "is running" if number is None else f"has the number {number}"
-        raise NoSuchThing(f"No week of section {section} {what}.")
+        weeks = "" if lab.program is None else (
+            f" The program has the weeks {lab.program.weeks[0].number} to "
+            f"{lab.program.weeks[-1].number}; name one with --week."
+        )  # fmt: skip
+        raise NoSuchThing(f"No week of section {section} {what}.{weeks}")
     return week
 
 
-def _roster_lines(plan: RosterPlan, *, dry_run: bool) -> list[str]:
+def _roster_parts(plan: RosterPlan, *, dry_run: bool) -> list[Part]:
     rows = [
         *(("added", one.name, one.section) for one in plan.added),
         *(("moved", one.name, f"{where} -> {one.section}") for one, where in plan.moved),
@@ -212,21 +222,23 @@ def _roster_lines(plan: RosterPlan, *, dry_run: bool) -> list[str]:
     end = " Nothing was changed: this was a dry run." if dry_run else ""
     said = (f"{len(plan.added)} added, {len(plan.moved)} moved, {len(plan.removed)} removed, "
             f"{plan.same} as before.{end}")  # fmt: skip
-    return [*(table(("", "scholar", "section"), rows) if rows else ()), said]
+    return [*([table(("", "scholar", "section"), rows)] if rows else ()), said]
 
 
 def _fault_lines(faults: Sequence[RowFault]) -> list[str]:
-    lines = [f"line {one.line}: {one.account or '-'}: {one.what}" for one in faults[:1000]]
+    shown = faults[:_FAULTS_SHOWN]
+    lines = [f"line {one.line}: {one.account or '-'}: {one.what}" for one in shown]
     more = len(faults) - len(lines)
-    return [*lines, *([f"... and {more} more"] if more else []), "Nothing was given."]
+    return [*lines, *([f"... and {more} more"] if more else [])]
 
 
-def _trial_lines(plan: BulkPlan) -> list[str]:
+def _trial_parts(plan: BulkPlan) -> list[Part]:
     rows = [[one.row.account, one.amount.text(), one.row.reason] for one in plan.grants[:_SHOWN]]
     more = len(plan.grants) - len(rows)
     end = [f"... and {more} more"] if more else []
     total = f"{plan.total.hours_text()} GPU-hours for {len(plan.grants)} scholar(s)."
-    return [*table(("scholar", "GPU-hours", "reason"), rows), *end, "", total]
+    shown = table(("scholar", "GPU-hours", "reason"), rows, prose=["reason"])
+    return [shown, *end, "", total]
 
 
 def _confirmation(file: Path, plan: BulkPlan) -> list[str]:

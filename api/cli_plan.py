@@ -2,25 +2,21 @@
 
 import json
 import os
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from api.plan_report import report_page
 from api.plan_text import advice, as_json, gain_text, hardest, percent_text, reference, span_text
+from api.printing import Part, panel, show, steps, table
 from quota.clock import SystemClock
 from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
 from quota.simulation.behaviour import Behaviour
-from quota.simulation.figures import Outcome
 from quota.simulation.plan import Answer, Plan, answer, runs_of
 from quota.simulation.variants import with_scholars
 
@@ -72,7 +68,7 @@ def plan(  # noqa: PLR0917 - Typer reads the command's options from here
         seeds=tuple(range(seed, seed + runs)),
     )  # fmt: skip
     try:
-        found = _answer(wanted, processes or os.cpu_count() or 1, is_quiet=as_data)
+        found = _answer(wanted, processes or os.cpu_count() or 1)
     except ValueError as error:
         raise _not_understood(str(error)) from error
     if html is not None:
@@ -83,97 +79,76 @@ def plan(  # noqa: PLR0917 - Typer reads the command's options from here
         _show(wanted, found)
 
 
-def _answer(wanted: Plan, processes: int, *, is_quiet: bool) -> Answer:
+def _answer(wanted: Plan, processes: int) -> Answer:
     total = runs_of(wanted)
-    with _progress(is_quiet=is_quiet) as progress:
-        bar = progress.add_task("Simulating classes", total=total) if progress else None
-
-        def on_done(_one: Outcome) -> None:
-            if progress is not None and bar is not None:
-                progress.advance(bar)
-
-        return answer(wanted, processes=min(processes, total), on_done=on_done)
-
-
-def _progress(*, is_quiet: bool) -> AbstractContextManager[Progress | None]:
-    if is_quiet or not sys.stderr.isatty():
-        return nullcontext()
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    TimeElapsedColumn(), console=Console(stderr=True), transient=True)  # fmt: skip
+    with steps("Simulating classes", total=total) as going:
+        return answer(
+            wanted, processes=min(processes, total), on_done=lambda _outcome: going.done()
+        )
 
 
 # -- on the terminal -----------------------------------------------------------------------------
 
 
 def _show(wanted: Plan, found: Answer) -> None:
-    console = Console()
     detail = reference(found)
-    console.print(f"\n[bold]{advice(found, wanted.within_s)}[/bold]\n")
-    console.print(_by_gpus(found))
-    console.print(_by_section(found))
-    console.print(_by_hour(found))
+    parts: list[Part] = [panel(advice(found, wanted.within_s))]
+    tables = [_by_gpus(found), _by_section(found), _by_hour(found)]
     if len(found.by_percent) > 1:
-        console.print(_by_percent(found))
-    for one in hardest(found):
-        console.print(f"Week {one.week}, {one.section}: {percent_text(one.ran_out)} run out of "
-                      f"hours; {one.used_h:.0f} of {one.given_h:.0f} GPU-hours used.")  # fmt: skip
-    console.print(f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused. "
-                  f"{detail.runs} class(es) for each line, seeds {wanted.seeds[0]} to "
-                  f"{wanted.seeds[-1]}. How far to trust this: docs/planning.md")  # fmt: skip
+        tables.append(_by_percent(found))
+    for one in tables:
+        parts += ["", one]
+    parts.append("")
+    parts += [f"Week {one.week}, {one.section}: {percent_text(one.ran_out)} run out of hours; "
+              f"{one.used_h:.0f} of {one.given_h:.0f} GPU-hours used."
+              for one in hardest(found)]  # fmt: skip
+    parts.append(f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused. "
+                 f"{detail.runs} class(es) for each line, seeds {wanted.seeds[0]} to "
+                 f"{wanted.seeds[-1]}. How far to trust this: docs/planning.md")  # fmt: skip
+    show(parts)
 
 
 def _by_gpus(found: Answer) -> Table:
-    table = _table("Waiting, by number of GPUs", "GPUs", "at once", "wait p50", "wait p95",
-                   "gave up", "GPUs busy", "step buys")  # fmt: skip
-    before = None
-    for one in found.by_gpus:
-        table.add_row(str(one.gpus), percent_text(one.waits.at_once), span_text(one.waits.p50_s),
-                      span_text(one.waits.p95_s), percent_text(one.waits.gave_up),
-                      percent_text(one.busy), gain_text(before, one))  # fmt: skip
-        before = one
-    return table
+    heads = ("GPUs", "at once", "wait p50", "wait p95", "gave up", "GPUs busy", "step buys")
+    rows = []
+    for before, one in zip((None, *found.by_gpus), found.by_gpus, strict=False):
+        waits = one.waits
+        rows.append((str(one.gpus), percent_text(waits.at_once), span_text(waits.p50_s),
+                     span_text(waits.p95_s), percent_text(waits.gave_up),
+                     percent_text(one.busy), gain_text(before, one)))  # fmt: skip
+    return table(heads, rows, title="Waiting, by number of GPUs")
 
 
 def _by_section(found: Answer) -> Table:
     detail = reference(found)
-    table = _table(f"By section, with {detail.gpus} GPUs", "section", "wishes", "at once",
-                   "wait p50", "wait p95", "gave up")  # fmt: skip
-    for name, one in detail.by_section.items():
-        table.add_row(name, str(one.wishes // detail.runs), percent_text(one.at_once),
-                      span_text(one.p50_s), span_text(one.p95_s),
-                      percent_text(one.gave_up))  # fmt: skip
-    return table
+    heads = ("section", "wishes", "at once", "wait p50", "wait p95", "gave up")
+    rows = [(name, str(one.wishes // detail.runs), percent_text(one.at_once),
+             span_text(one.p50_s), span_text(one.p95_s), percent_text(one.gave_up))
+            for name, one in detail.by_section.items()]  # fmt: skip
+    return table(heads, rows, title=f"By section, with {detail.gpus} GPUs")
 
 
 def _by_hour(found: Answer) -> Table:
     detail = reference(found)
-    table = _table(f"By hour of the scholar's day, with {detail.gpus} GPUs", "hours", "wait p50",
-                   "wait p95", "hours ", "wait p50", "wait p95")  # fmt: skip
+    heads = ("hours", "wait p50", "wait p95", "hours", "wait p50", "wait p95")
+    rows = []
     for hour in range(12):
-        cells = []
+        cells: list[str] = []
         for at in (hour, hour + 12):
             one = detail.by_hour[at]
             cells += [f"{at:02d} to {(at + 1) % 24:02d}", span_text(one.p50_s),
                       span_text(one.p95_s)]  # fmt: skip
-        table.add_row(*cells)
-    return table
+        rows.append(cells)
+    title = f"By hour of the scholar's day, with {detail.gpus} GPUs"
+    return table(heads, rows, title=title)
 
 
 def _by_percent(found: Answer) -> Table:
-    table = _table(f"Another allowance, with {found.compare_at} GPUs", "allowance", "wait p50",
-                   "wait p95", "gave up", "run out in a week", "unused")  # fmt: skip
-    for one in found.by_percent:
-        table.add_row(f"{one.percent} %", span_text(one.waits.p50_s), span_text(one.waits.p95_s),
-                      percent_text(one.waits.gave_up), percent_text(one.ran_out),
-                      percent_text(one.unused))  # fmt: skip
-    return table
-
-
-def _table(title: str, *heads: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="left" if number == 0 else "right")
-    return table
+    heads = ("allowance", "wait p50", "wait p95", "gave up", "run out in a week", "unused")
+    rows = [(f"{one.percent} %", span_text(one.waits.p50_s), span_text(one.waits.p95_s),
+             percent_text(one.waits.gave_up), percent_text(one.ran_out),
+             percent_text(one.unused)) for one in found.by_percent]  # fmt: skip
+    return table(heads, rows, title=f"Another allowance, with {found.compare_at} GPUs")
 
 
 # -- what was given ------------------------------------------------------------------------------

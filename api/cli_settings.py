@@ -82,6 +82,12 @@ def database(settings: CliSettings, *, may_be_new: bool = False) -> Iterator[Eng
         engine.dispose()
 
 
+def make_state_folder(settings: CliSettings) -> None:
+    """Make the folder that the books will be in, open to its owner only."""
+    if settings.database_url is None:
+        settings.state_dir.mkdir(mode=0o700, exist_ok=True)
+
+
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Name variables that look like the lab's and are not: most often misspelled."""
     known = known_variables()

@@ -11,9 +11,9 @@ from typing import Annotated, BinaryIO
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
-from rich.progress import track
 
+from api.printing import Part, show, steps
+from api.starting import FOUND_WRONG
 from quota.amount import GpuTime
 from quota.audit import By
 from quota.clock import whole_ms
@@ -67,27 +67,31 @@ def read_span(since: str, until: str) -> tuple[datetime, datetime]:
     return start, end
 
 
-def say(lines: Sequence[str], shown: BaseModel | object, *, as_json: bool) -> None:
+def say(parts: Sequence[Part], shown: BaseModel | object, *, as_json: bool) -> None:
     """Print for people, or for programs."""
     if not as_json:
-        typer.echo("\n".join(lines))
+        show(parts)
     elif isinstance(shown, BaseModel):
         typer.echo(shown.model_dump_json(indent=2))
     else:
         typer.echo(json.dumps(shown, indent=2, default=str))
 
 
-def refuse(lines: Sequence[str]) -> typer.Exit:
-    """Print what is wrong; to be raised."""
-    typer.echo("\n".join(lines))
-    return typer.Exit(1)
+def refuse(faults: Sequence[str], end: str, *, as_json: bool) -> typer.Exit:
+    """Print what is wrong, and that nothing was done; to be raised."""
+    say([*faults, end], {"faults": list(faults), "done": False}, as_json=as_json)
+    return typer.Exit(FOUND_WRONG)
 
 
 def watched(names: Sequence[str], doing: str) -> Iterator[str]:
     """Go through names, with a bar on the terminal where that takes a while."""
-    if len(names) < _WORTH_WATCHING or not sys.stderr.isatty():
-        return iter(names)
-    return iter(track(names, description=doing, console=Console(stderr=True)))
+    if len(names) < _WORTH_WATCHING:
+        yield from names
+        return
+    with steps(doing, total=len(names)) as going:
+        for name in names:
+            yield name
+            going.done()
 
 
 @contextmanager

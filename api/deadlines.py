@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from quota.failpoints import failpoint
+
 _VERSION = 1
 
 
@@ -45,6 +47,7 @@ def write_deadlines(path: Path, some: Deadlines) -> None:
     draft = path.with_suffix(".tmp")
     with draft.open("w") as handle:
         json.dump(body, handle)
+        failpoint("deadlines_drafted")
         handle.flush()
         os.fsync(handle.fileno())
     draft.replace(path)

@@ -137,6 +137,9 @@ def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
         return
     names = ", ".join(sorted({device.name for device in devices}))
     yield Finding("ok", f"{len(devices)} GPU(s): {names} ({why})")
+    for name in lab.unplaceable(devices):
+        yield Finding("warn", f"no GPU here can hold the flavor {name}",
+                      f"change its gpu_models or memory_mib in {settings.lab_file}")  # fmt: skip
 
 
 def _engine(settings: CliSettings) -> Iterator[Finding]:

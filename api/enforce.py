@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
+from quota.failpoints import failpoint
 from quota.reconcile import StopOrder
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ class Enforcer:
         for how, step in steps:
             try:
                 step()
+                failpoint("session_ended")
             except (RuntimeUnavailable, StillRunning) as error:
                 log.warning("stop_step_failed", lease=str(order.lease_id), step=how,
                             error=str(error))  # fmt: skip
@@ -94,6 +96,7 @@ class Enforcer:
         until = time.monotonic() + self._hub_budget_s
         if not self._stop_server(order.account, order.server_name):
             return False
+        failpoint("hub_asked")
         while time.monotonic() < until:
             if not self._is_running(order.ref):
                 return True

@@ -20,6 +20,8 @@ from api.problems import internal_problem, too_slow_problem
 log = structlog.get_logger()
 
 REQUEST_ID_HEADER = b"x-request-id"
+# Whatever comes after this in an address lets its reader in.
+SECRET_AFTER = "/feeds/"  # noqa: S105 - the part before it
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _PATH_MOST_CHARS = 200
 
@@ -83,7 +85,7 @@ class Envelope:
         try:
             await self._answer_in_time(scope, receive, answer)
         except Exception:
-            log.exception("request_failed", path=scope["path"][:_PATH_MOST_CHARS])
+            log.exception("request_failed", path=_shown(scope["path"]))
             if answer.status is None:
                 await internal_problem(request_id)(scope, receive, answer.send)
         _log(scope, answer.status, time.monotonic() - began)
@@ -126,9 +128,15 @@ def _request_id(scope: Scope) -> str:
     return uuid4().hex
 
 
+def _shown(path: str) -> str:
+    """Write an address for the log: cut, and without the secret that some end with."""
+    before, is_secret, _ = path.partition(SECRET_AFTER)
+    return f"{before}{is_secret}..." if is_secret else path[:_PATH_MOST_CHARS]
+
+
 def _log(scope: Scope, status: int | None, took_s: float) -> None:
     """Note what changed something or failed; looking is not worth a line."""
     if scope["method"] == "GET" and (status or 500) < 400:
         return
-    facts: dict[str, Any] = {"method": scope["method"], "path": scope["path"][:_PATH_MOST_CHARS]}
+    facts: dict[str, Any] = {"method": scope["method"], "path": _shown(scope["path"])}
     log.info("request", status=status, took_ms=round(took_s * 1000, 1), **facts)

@@ -65,6 +65,8 @@ _ATTACHMENT = {
 _RULE = {"title": "Paper review", "due": "2027-01-22 23:59", "hours": "4"}
 _RULE_OUT = {"part": "due_dates", "name": "paper-review", "rule": _RULE,
              "etag": "5f2b1c9e7a3d4b60"}  # fmt: skip
+_FEED = {"id": _ID, "owner": "ada", "section": "americas", "made_at": _NOW, "revoked_at": None,
+         "path": "/feeds/Zt0m3rS2b0n1c9Qh5v8yXk7uLw4eJd6aPfGiRsTzOqM.ics"}  # fmt: skip
 _WINDOW = {"name": "wednesday", "title": "Co-working hours of Americas", "starts_at": _NOW,
            "ends_at": "2027-01-20T19:00:00Z"}  # fmt: skip
 
@@ -138,7 +140,10 @@ EXAMPLES: dict[str, Any] = {
     "AttachIn": {"hub_id": "main", "account": "ada", "server_name": "", "mode": "observe",
                  "minutes": 30, "reason": "asked for help with lab 2"},
     "AttachmentOut": _ATTACHMENT,
-    "AttachmentPage": {"attachments": [_ATTACHMENT]},
+    "AttachmentPage": {"attachments": [_ATTACHMENT], "next": None},
+    "FeedIn": {"hub_id": "main", "section": "americas"},
+    "FeedOut": _FEED,
+    "FeedPage": {"feeds": [_FEED | {"path": None}], "next": None},
     "AuditPage": {
         "lines": [{
             "seq": 17, "at": _NOW, "hub_id": "main", "actor": "olga", "action": "grant",

@@ -6,10 +6,19 @@ from uuid import UUID, uuid5
 
 from icalendar import Calendar, Event, vDuration
 
-from quota.section_week import SectionWeek
+from quota.section_week import SectionWeek, section_weeks
+from quota.service import Books
 
 _EVENTS = UUID("6f0b2d5e-3a59-5c0b-9a3f-0e6f7f5f1c55")
 _REFRESH = timedelta(hours=1)
+
+
+def section_calendar(books: Books, section: str) -> bytes:
+    """Write the calendar of a section of these books, as it is now."""
+    lab, now = books.lab, books.clock.now()
+    found = lab.sections[section]
+    return calendar_of(lab.name, found.title or section, section_weeks(lab, found, now),
+                       hub_id=books.hub_id, now=now)  # fmt: skip
 
 
 def calendar_of(

@@ -22,7 +22,8 @@ from quota.service import Books
 from quota.views import LoadView
 
 STATES = ("waiting", "held", "active", "stopping")
-REFUSAL_CODES = tuple(refusal.code for refusal in STATUS)
+# With what is no refusal, and what an operator has to hear of: the database took no write.
+REFUSAL_CODES = (*(refusal.code for refusal in STATUS), "unavailable")
 _MGPU_MS_PER_GPU_SECOND = 1_000_000
 
 

@@ -31,6 +31,13 @@ _PROBLEM = {
     },
 }
 _COMMON = (401, 403, 503)
+_ANSWERS_ANYBODY = {"/readyz": (503,), "/feeds/{secret}.ics": (404, 422, 503)}
+_ETAG = {
+    "ETag": {
+        "description": "What a change has to carry in If-Match.",
+        "schema": {"type": "string"},
+    }
+}
 
 
 def describe(app: FastAPI) -> None:
@@ -63,11 +70,11 @@ def _completed(found: dict[str, Any]) -> dict[str, Any]:
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             if method in _METHODS:
-                _complete(path, operation)
+                _complete(path, method, operation)
     return found
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     # FastAPI's own; ours is a problem document, below.
     operation["responses"].pop("422", None)
     for content in _contents(operation):
@@ -75,20 +82,35 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
             example = _example_of(path, kind, media.get("schema", {}))
             if example is not None:
                 media["example"] = example
-    if path == "/readyz":
-        operation["responses"]["503"] = _problem_response(503)
+    for status in _ANSWERS_ANYBODY.get(path, ()):
+        operation["responses"][str(status)] = _problem_response(status)
     if not path.startswith("/v1"):
         return
     operation["security"] = [{"token": []}]
+    _show_tag(operation)
+    for status in sorted({*_COMMON, *_errors_of(path, method, operation)}):
+        operation["responses"][str(status)] = _problem_response(status)
+
+
+def _show_tag(operation: dict[str, Any]) -> None:
+    answer = operation["responses"].get("200", {})
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    if schema.get("$ref", "").endswith("/RuleOut"):
+        answer["headers"] = _ETAG
+
+
+def _errors_of(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     own = {404} if "{" in path else set()
+    if method in ("put", "post"):
+        # Two with one id at the same moment, or a thing that is no longer as it was.
+        own |= {409}
     if "requestBody" in operation or operation.get("parameters"):
         own |= {422}
     if "requestBody" in operation:
-        own |= {409, 413}
+        own |= {413}
     if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
         own |= {412, 428}
-    for status in sorted({*_COMMON, *own}):
-        operation["responses"][str(status)] = _problem_response(status)
+    return own
 
 
 def _contents(operation: dict[str, Any]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.NoSuchLease: 404,
     errors.NoSuchAccount: 404,
     errors.BadAmount: 422,
+    errors.BadText: 422,
     errors.GpusClosed: 409,
     errors.IdConflict: 409,
     errors.BudgetSpent: 409,
@@ -145,6 +146,7 @@ async def _refusal(request: Request, error: Exception) -> ProblemResponse:
 
 async def _unavailable(request: Request, error: Exception) -> ProblemResponse:
     log.warning("books_unavailable", error=str(error))
+    request.app.state.metrics.count_refusal("unavailable")
     return unavailable_problem(_id_of(request))
 
 

@@ -189,6 +189,7 @@ class AttachmentPage(BaseModel):
     """Who was attached to somebody's sessions, the newest first."""
 
     attachments: list[AttachmentOut]
+    next: str | None
 
 
 class AuditLineOut(BaseModel):
@@ -232,6 +233,31 @@ class DueOut(BaseModel):
     due_at: datetime
     hours_mgpu_ms: int
     hours_from: datetime
+
+
+class FeedIn(Body):
+    """Make a calendar address."""
+
+    hub_id: ShortName
+    section: ShortName
+
+
+class FeedOut(BaseModel):
+    """A calendar address; `path` is there only in the answer that made it."""
+
+    id: UUID
+    owner: str
+    section: str
+    made_at: datetime
+    revoked_at: datetime | None
+    path: str | None
+
+
+class FeedPage(BaseModel):
+    """Somebody's calendar addresses, the oldest first."""
+
+    feeds: list[FeedOut]
+    next: str | None
 
 
 class SectionWeekOut(BaseModel):

@@ -17,10 +17,23 @@ from quota.store.migrate import is_current
 
 log = structlog.get_logger()
 
+# How a command ends. 2 is what click itself says for words that it does not understand.
+FOUND_WRONG = 1
+NOT_UNDERSTOOD = 2
+BOOKS_AWAY = 3
+
+EXIT_STATUSES = {
+    0: "done, and all is right",
+    FOUND_WRONG: "not done, or something is wrong; the sentences say what",
+    NOT_UNDERSTOOD: "the command is not understood",
+    BOOKS_AWAY: "the database of the books does not answer; try again later",
+    130: "broken off with Ctrl-C",
+}
+
 
 @contextmanager
 def plain_exit() -> Iterator[None]:
-    """Turn what an operator can mend into a sentence and exit status 1; no traceback."""
+    """Turn what an operator can mend into a sentence and an exit status; no traceback."""
     try:
         yield
     except ValidationError as error:
@@ -28,7 +41,8 @@ def plain_exit() -> Iterator[None]:
     except Refusal as error:
         raise SystemExit(_say(error.message)) from None
     except BooksUnavailable as error:
-        raise SystemExit(_say(f"The database of the books does not answer: {error}")) from None
+        _say(f"The database of the books does not answer: {error}")
+        raise SystemExit(BOOKS_AWAY) from None
     except (CannotStart, LabFileError, InventoryUnavailable, RuntimeUnavailable) as error:
         raise SystemExit(_say(str(error))) from None
     except OSError as error:
@@ -64,4 +78,4 @@ def require_current(engine: Engine) -> None:
 
 def _say(text: str) -> int:
     print(text, file=sys.stderr)  # noqa: T201 - the last word of a process that cannot start
-    return 1
+    return FOUND_WRONG

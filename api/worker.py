@@ -27,6 +27,7 @@ from api.steady import steady_clock
 from api.worker_metrics import WorkerMetrics, served
 from quota.clock import Clock, ms_between
 from quota.errors import BooksUnavailable
+from quota.failpoints import failpoint
 from quota.placement import GpuUse
 from quota.service import Books
 from quota.store.engine import open_engine
@@ -79,9 +80,11 @@ class Worker:
         self._enforcer.grace_s = self._books.lab.policy.grace_s
         seen_at = self._books.clock.now()
         observed = self._runtime.observe()
+        failpoint("observed")
         result = self._books.tick(observed, seen_at=seen_at)
         self._write_deadlines(result)
         self._enforcer.carry_out(result.stops)
+        failpoint("stops_begun")
         self._metrics.note_stops(len(result.stops))
         for ref in result.removals:
             self._remove(ref)
@@ -154,10 +157,12 @@ class Worker:
             Deadlines(written_at=self._books.clock.now(), runtime=self._runtime.name,
                       sessions=sessions)
         )  # fmt: skip
+        failpoint("deadlines_written")
 
     def _remove(self, ref: str) -> None:
         try:
             self._runtime.remove(ref)
+            failpoint("session_removed")
         except (RuntimeUnavailable, StillRunning) as error:
             log.warning("remove_failed", ref=ref[:64], error=str(error)[:200])
 

@@ -29,6 +29,7 @@ STATUS = MappingProxyType(
         "no_such_account": 404,
         "bad_amount": 422,
         # The hub never asks for these; they are here so that the map is whole.
+        "bad_text": 422,
         "id_conflict": 409,
         "budget_spent": 409,
         "already_decided": 409,

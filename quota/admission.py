@@ -18,7 +18,7 @@ from quota.errors import (
 )
 from quota.lab import Policy
 from quota.lab_gpus import Flavor
-from quota.placement import Ask, GpuUse, could_ever_fit
+from quota.placement import Ask, GpuUse, could_ever_fit, suits
 from quota.waiting import Place
 
 WaitReason = Literal["all_taken", "many_starting", "no_gpus_known", "not_there"]
@@ -66,7 +66,7 @@ Decision: TypeAlias = Admit | Wait | Refuse
 
 def ask_of(flavor: Flavor) -> Ask:
     """Tell what a flavor occupies."""
-    return Ask(flavor.share_mgpu, flavor.memory_mib)
+    return Ask(flavor.share_mgpu, flavor.memory_mib, flavor.gpu_models)
 
 
 def least_needed(flavor: Flavor, policy: Policy) -> GpuTime:
@@ -95,10 +95,7 @@ def refusal_of(
             "allows at once. Stop one, or start on a CPU."
         )
     if gpus and not could_ever_fit(gpus, ask_of(flavor)):
-        return FlavorCannotBePlaced(
-            f"No GPU in service is large enough for {flavor.title}. Choose a smaller one; an "
-            "organizer can see which GPUs are in service."
-        )
+        return FlavorCannotBePlaced(_nowhere(flavor, gpus))
     return None
 
 
@@ -139,6 +136,21 @@ def _must_wait(
     if not present:
         return Wait(reason="not_there", offer=place.slot)
     return Wait(reason="many_starting") if is_busy else None
+
+
+def _nowhere(flavor: Flavor, gpus: tuple[GpuUse, ...]) -> str:
+    suiting = [gpu for gpu in gpus if gpu.in_service and suits(gpu.name, flavor.gpu_models)]
+    if not suiting:
+        there = ", ".join(sorted({gpu.name for gpu in gpus if gpu.in_service})) or "none"
+        wanted = " or ".join(flavor.gpu_models) or "GPU"
+        return (
+            f"{flavor.title} needs a {wanted}, and none is in service. In service: {there}. "
+            "Choose another flavor, or ask an organizer."
+        )
+    return (
+        f"No GPU in service is large enough for {flavor.title}. Choose a smaller one; an "
+        "organizer can see which GPUs are in service."
+    )
 
 
 def _cannot_pay(flavor: Flavor, funds: Funds, policy: Policy) -> Refusal | None:

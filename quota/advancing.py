@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from quota.allowances import boost_ids, settle
+from quota.allowances import boost_ids
 from quota.amount import GpuTime
 from quota.attaching import keep_helping
 from quota.attachments import Attachment
@@ -119,13 +119,11 @@ def _advance_together(
         given = boosts_given(tx, rows, lab, now)
         for row in rows:
             account, before = reads.account_of(row, lots[row["id"]]), leases[row["id"]]
-            section, attachment = lab.section_of(account.name), helped.get(account.id)
-            settled = settle(account, before, lab=lab, section=section, now=now, given=given)
-            if attachment is not None or is_paid_by_others(account, settled, None, step):
-                left.append(account)
-                continue
-            ahead = advance_one(account, settled, step, given=given)
-            done.append((account, before, ahead))
+            ahead = advance_one(account, before, step, given=given)
+            if account.id in helped or _others_may_pay(account, ahead, step):
+                left.append(account)  # nothing of this is saved
+            else:
+                done.append((account, before, ahead))
         writes.save_accounts(tx, [account for account, _, _ in done])
         writes.update_leases(
             tx,
@@ -134,6 +132,13 @@ def _advance_together(
         writes.save_notices(tx, [one for _, _, ahead in done for one in ahead.notices])
         _count_ends(tx, [ahead for _, _, ahead in done])
     return [ahead for _, _, ahead in done], left
+
+
+def _others_may_pay(account: Account, ahead: Advance, step: Step) -> bool:
+    section = step.lab.section_of(account.name)
+    # Before a session is stopped the pool itself is asked: what the tick knows of it may be old.
+    has_pool = section is not None and section.pool is not None
+    return (has_pool and bool(ahead.stops)) or is_paid_by_others(account, ahead.leases, None, step)
 
 
 def boosts_given(

@@ -49,10 +49,9 @@ def lease_view(
 ) -> LeaseView:
     """Show a lease, with its place in the line if it waits."""
     lease = asked.lease
-    gpu = asked.slot
+    gpu = asked.slot if lease.gpu_uuid is not None else None
     if lease.gpu_uuid is not None and gpu is None:
-        gpu = next((one for one in reads.gpu_uses(tx, account.hub_id)
-                    if one.uuid == lease.gpu_uuid), None)  # fmt: skip
+        gpu = reads.gpu(tx, lease.gpu_uuid)
     start_before = None
     if lease.state == "held" and lease.held_at is not None:
         start_before = lease.held_at + timedelta(seconds=lab.policy.spawn_timeout_s)

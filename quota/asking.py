@@ -11,6 +11,7 @@ from quota.errors import AlreadyDecided, BadAmount, IdConflict, NoSuchThing
 from quota.giving import give
 from quota.hour_requests import HourRequest, decided
 from quota.ledger import LotSource
+from quota.plain_text import check_text
 from quota.store import office
 from quota.store.trail import write_audit
 
@@ -61,6 +62,7 @@ def answer(
         return request[0]
     if granted is None and not text.strip():
         raise BadAmount("A denial needs a sentence; the scholar will see it.")
+    check_text(text, "The answer")
     if granted is not None:
         reason = f"your request: {request.reason}"[:500]
         give(desk, uuid5(request.id, "grant"), granted, by=by, reason=reason, source=source)
@@ -86,6 +88,7 @@ def _check(desk: Desk, hours: GpuTime, reason: str) -> None:
         raise BadAmount("Ask for more than 0 and at most 1000 GPU-hours.")
     if not reason.strip():
         raise BadAmount("A request needs a reason, so that somebody can decide.")
+    check_text(reason, "The reason")
     mine = office.hour_requests_of(
         desk.tx, desk.account.hub_id, account=desk.account.name, state="open"
     )

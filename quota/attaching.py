@@ -9,6 +9,7 @@ from quota.budgets import end_help, pay_help
 from quota.desk import Desk
 from quota.errors import IdConflict, NotAttachable
 from quota.leases import Lease
+from quota.plain_text import check_text
 from quota.store import office
 
 
@@ -29,6 +30,7 @@ def attach(
             desk.account.id, ta, mode, reason):  # fmt: skip
             raise IdConflict("This id was used before for another attachment.")
         return earlier
+    check_text(reason, "The reason")
     lease = _session(desk, server_name)
     if desk.section is None or ta not in desk.section.tas:
         raise NotAttachable("Only a TA of the scholar's section can attach.")

@@ -20,12 +20,13 @@ from quota.calendar import Week, week_at
 from quota.clock import ms_between, to_ms
 from quota.desk import Desk, funds_of
 from quota.entitlement import current_week
-from quota.failpoints import failpoint
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
 from quota.ledger import Account, AccountKind, Lot, LotSource
 from quota.store import reads, writes
+from quota.store.papers import papers_of
+from quota.store.statements import written_point
 
 ZERO = GpuTime.ZERO
 _DRAWS = UUID("4c2a6a52-36e3-5d42-9a53-6f0f3f0a7f10")
@@ -35,12 +36,12 @@ def open_budget(
     tx: Connection, lab: Lab, hub_id: str, kind: AccountKind, name: str, *, now: datetime
 ) -> Account:
     """Lock a budget's account (made on first use) and bring it up to now."""
-    row = reads.account_row(tx, hub_id, name, kind=kind, lock=True)
-    if row is None:
+    papers = papers_of(tx, hub_id, name, kind=kind)
+    if papers is None:
         writes.create_account(tx, hub_id, name, kind=kind)
-        row = reads.account_row(tx, hub_id, name, kind=kind, lock=True)
-    assert row is not None, "just made"
-    budget = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
+        papers = papers_of(tx, hub_id, name, kind=kind)
+    assert papers is not None, "just made"
+    budget = papers.account
     hours, week = budget_of(lab, kind, name, now)
     settle_budget(budget, hours, week, now=now)
     return budget
@@ -251,7 +252,7 @@ def _draw(
 def _save(desk: Desk, budget: Account) -> None:
     """Write the budget's side of a move; the scholar's follows with the desk."""
     writes.save_account(desk.tx, budget)
-    failpoint("hours_moved")
+    written_point(desk.tx, "hours_moved")
 
 
 def _move(desk: Desk, budget: Account, lot: Lot, amount: GpuTime) -> None:

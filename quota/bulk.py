@@ -14,10 +14,9 @@ from uuid import UUID, uuid5
 
 from quota.amount import GpuTime
 from quota.lab import Lab
+from quota.plain_text import fault_of_text, is_person
 
 MOST_ROWS = 100_000
-_MOST_NAME_CHARS = 255
-_MOST_REASON_CHARS = 500
 _COLUMNS = ("account", "hours", "reason")
 
 
@@ -116,13 +115,12 @@ def _fault_of(row: GrantRow, seen: dict[str, int], lab: Lab, now: datetime) -> s
 
 
 def _fault_of_text(row: GrantRow) -> str | None:
-    if not row.account.isprintable() or not 0 < len(row.account) <= _MOST_NAME_CHARS:
+    if not is_person(row.account):
         return "this is no user name"
     if not row.reason.strip():
         return "a grant needs a reason; the scholar will see it"
-    if not row.reason.isprintable() or len(row.reason) > _MOST_REASON_CHARS:
-        return f"a reason is one line of at most {_MOST_REASON_CHARS} characters"
-    return None
+    what = fault_of_text(row.reason)
+    return None if what is None else f"the reason {what}"
 
 
 def _fault_of_hours(hours: str) -> str | None:

@@ -1,6 +1,6 @@
 """Carrying out a bulk grant that was tried before."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection
 
@@ -18,8 +18,10 @@ from quota.views import GrantView
 _AT_ONCE = 100
 
 
-def give_many(books: Books, plan: BulkPlan, *, by: By) -> list[GrantView]:
-    """Give what a plan says; safe to repeat.
+def give_many(
+    books: Books, plan: BulkPlan, *, by: By, on_given: Callable[[int], None] | None = None
+) -> list[GrantView]:
+    """Give what a plan says; safe to repeat. `on_given` is told after each part how many it had.
 
     Everything is checked before anything is written. A large plan is then written a part at a
     time, so that sessions can start meanwhile; if that breaks off, repeating it gives the rest.
@@ -41,6 +43,8 @@ def give_many(books: Books, plan: BulkPlan, *, by: By) -> list[GrantView]:
             # First all of them, in the worker's order: else it and we could wait for each other.
             reads.lock_scholars(tx, books.hub_id, [one.row.account for one in part])
             views += [_give(tx, books, one, by) for one in part]
+        if on_given is not None:
+            on_given(len(part))
     return views
 
 

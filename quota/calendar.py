@@ -121,17 +121,22 @@ def _weeks(spans: tuple[Span, ...], zone: ZoneInfo) -> tuple[Week, ...]:
     return tuple(week for week in weeks if week.starts_at < week.ends_at)
 
 
-# A tick asks for the week of the same instant for every account.
-@lru_cache(maxsize=1024)
 def _plain_week_at(zone: ZoneInfo, at: datetime) -> Week:
     """Return the week from Monday to Monday that an instant lies in."""
     today = at.astimezone(zone).date()
     monday = days_later(today, -today.weekday())
+    week = _plain_week(zone, monday)
     # Clocks set back across midnight show Sunday again after Monday has begun, and a jump from
     # before midnight to after it (Toronto, 1919) shows Monday before it has.
-    if at < midnight(monday, zone):
-        monday = days_later(monday, -DAYS_PER_WEEK)
-    elif at >= midnight(days_later(monday, DAYS_PER_WEEK), zone):
-        monday = days_later(monday, DAYS_PER_WEEK)
+    if at < week.starts_at:
+        return _plain_week(zone, days_later(monday, -DAYS_PER_WEEK))
+    if at >= week.ends_at:
+        return _plain_week(zone, days_later(monday, DAYS_PER_WEEK))
+    return week
+
+
+# Asked for several times in each use case, nearly always for the same week.
+@lru_cache(maxsize=1024)
+def _plain_week(zone: ZoneInfo, monday: date) -> Week:
     next_monday = days_later(monday, DAYS_PER_WEEK)
     return Week(None, None, midnight(monday, zone), midnight(next_monday, zone))

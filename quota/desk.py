@@ -1,26 +1,34 @@
 """An account under lock, brought up to now, with all that a decision about it needs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from quota.admission import Funds
-from quota.allowances import boost_ids, settle
+from quota.allowances import settle
 from quota.amount import GpuTime
 from quota.endings import closed_now
 from quota.entitlement import current_week, next_allowance
+from quota.errors import NoSuchLease
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
 from quota.ledger import Account
+from quota.placement import GpuUse
 from quota.store import reads, writes
+from quota.store.papers import Papers, RoomAsRead, papers_of, papers_of_lease, read_room
 
 
 @dataclass(slots=True, kw_only=True)
 class Desk:
-    """An account under lock with all that a decision about it needs."""
+    """An account under lock with all that a decision about it needs.
+
+    With `takes_late` a slot is taken at the very end; whoever opened the transaction tries again
+    when that is too late.
+    """
 
     tx: Connection
     lab: Lab
@@ -28,6 +36,10 @@ class Desk:
     account: Account
     leases: list[Lease]
     now: datetime
+    asked: dict[UUID, Lease | None] = field(default_factory=dict)
+    gpu: GpuUse | None = None
+    takes_late: bool = False
+    _room: RoomAsRead | None = None
 
     def save(self) -> None:
         """Write the account."""
@@ -35,28 +47,77 @@ class Desk:
 
     def replace_leases(self, after: list[Lease]) -> None:
         """Write what was done to the leases, in their order."""
-        for old, new in zip(self.leases, after, strict=True):
-            writes.update_lease(self.tx, old, new)
+        writes.update_leases(self.tx, zip(self.leases, after, strict=True))
         self.leases = after
 
+    def lease(self, lease_id: UUID) -> Lease | None:
+        """Find a lease, open or ended, that may be another account's."""
+        for one in self.leases:
+            if one.id == lease_id:
+                return one
+        if lease_id in self.asked:
+            return self.asked[lease_id]
+        return reads.lease_by_id(self.tx, lease_id)
 
-def open_desk(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime) -> Desk:
-    """Lock a scholar's account (made on first use) and bring it up to now."""
-    row = reads.account_row(tx, hub_id, name, lock=True)
-    if row is None:
+    def room(self) -> RoomAsRead:
+        """Return the GPUs and who waits for them, as they were when the lock was taken."""
+        if self._room is None:
+            self._room = read_room(self.tx, self.account.hub_id, _silent_since(self.lab, self.now))
+        return self._room
+
+
+def open_desk(
+    tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetime,
+    lease_id: UUID | None = None, with_room: bool = False,
+) -> Desk:  # fmt: skip
+    """Lock a scholar's account (made on first use) and bring it up to now.
+
+    What else will be looked at is read with it: a lease, the room and the line.
+    """
+    since = _silent_since(lab, now) if with_room else None
+
+    def read() -> Papers | None:
+        return papers_of(tx, hub_id, name, lease_id=lease_id, asked_since=since,
+                         with_boosts=bool(lab.due_dates))  # fmt: skip
+
+    papers = read()
+    if papers is None:
         writes.create_account(tx, hub_id, name)
-        row = reads.account_row(tx, hub_id, name, lock=True)
-    assert row is not None, "just made"
-    account = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
-    before = reads.open_leases(tx, account.id)
-    section = lab.section_of(name)
-    given = reads.existing_lots(tx, boost_ids(account.id, lab, section, name, now))
-    after = settle(account, before, lab=lab, section=section, now=now, given=given)
-    desk = Desk(tx=tx, lab=lab, section=section, account=account, leases=before, now=now)
+        papers = read()
+    assert papers is not None, "just made"
+    return _settled(tx, lab, papers, now=now)
+
+
+def open_desk_of_lease(tx: Connection, lab: Lab, lease_id: UUID, *, now: datetime) -> Desk:
+    """Lock the account that has a lease and bring it up to now.
+
+    Raises:
+        NoSuchLease: nobody has it.
+
+    """
+    papers = papers_of_lease(tx, lease_id, with_boosts=bool(lab.due_dates))
+    if papers is None:
+        raise NoSuchLease("There is no such lease.")
+    return _settled(tx, lab, papers, now=now)
+
+
+def _settled(tx: Connection, lab: Lab, papers: Papers, *, now: datetime) -> Desk:
+    account = papers.account
+    section = lab.section_of(account.name)
+    desk = Desk(
+        tx=tx, lab=lab, section=section, account=account, leases=papers.leases, now=now,
+        asked=papers.asked, gpu=papers.gpu, _room=papers.room,
+    )  # fmt: skip
+    after = settle(account, papers.leases, lab=lab, section=section, now=now, given=papers.boosts)
     desk.replace_leases(after)
     # At once: what the leases say is charged must be in the ledger however the use case goes on.
     desk.save()
     return desk
+
+
+def _silent_since(lab: Lab, now: datetime) -> datetime:
+    """Return since when one has to have asked to be in the line still."""
+    return now - timedelta(seconds=lab.policy.waiter_timeout_s)
 
 
 def funds_of(desk: Desk) -> Funds:

@@ -17,7 +17,8 @@
     |-- NotAttachable         there is no running session to attach to, or the TA is another's
     |-- StaleEdit             somebody else changed it since it was read
     |-- BadRule               an edit that lab.yaml would refuse, too
-    `-- BadAmount             hours that are no amount of GPU time
+    |-- BadAmount             hours that are no amount of GPU time
+    `-- BadText               a reason or name that is not one line of plain text
 
 `BooksUnavailable` is no refusal: the books could not be asked.
 """
@@ -193,6 +194,13 @@ class BadAmount(Refusal):
 
     code = "bad_amount"
     title = "Not an amount of GPU time"
+
+
+class BadText(Refusal):
+    """A reason, an answer or a name is too long, or not one line of plain text."""
+
+    code = "bad_text"
+    title = "Not a line of plain text"
 
 
 class BackupFailed(Exception):

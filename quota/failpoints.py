@@ -2,8 +2,9 @@
 
 Every writing transaction of the use cases has two: when all is written and nothing committed, and
 when it is committed and nobody has been told. A few more lie between two writes of one
-transaction. Only a call of `arm` arms one, never the environment: no setting can make a lab
-kill itself. The tests of promise P04 let each of them go off.
+transaction, and after each thing that the worker does outside of transactions. Only a call of
+`arm` arms one, never the environment: no setting can make a lab kill itself. The tests of promise
+P04 let each of them go off.
 """
 
 import os
@@ -11,11 +12,14 @@ from collections.abc import Iterator
 
 # Each is the `step` of one `transaction(engine, step=...)`.
 STEPS = frozenset({
+    # whoever asks whether the service is ready
+    "ready",
     # scholars
     "request_lease", "stop_lease",
     # organizers and TAs
-    "grant", "office_grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
+    "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
+    "feed_made", "feed_revoked",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
 })  # fmt: skip
@@ -23,7 +27,16 @@ STEPS = frozenset({
 # Each is a call of `failpoint` between two writes of one transaction.
 BETWEEN = frozenset({"lots_saved", "entries_saved", "hours_moved", "slot_taken"})
 
-NAMES = BETWEEN | {f"{step}.{where}" for step in STEPS for where in ("written", "committed")}
+# Each is a call of `failpoint` in the worker, after something that is no transaction: it has
+# looked, a file is half written or whole, a stop was begun, asked of the hub, done at the
+# runtime, a session was removed.
+OUTSIDE = frozenset({
+    "observed", "deadlines_drafted", "deadlines_written", "stops_begun", "hub_asked",
+    "session_ended", "session_removed",
+})  # fmt: skip
+
+EDGES = frozenset(f"{step}.{where}" for step in STEPS for where in ("written", "committed"))
+NAMES = EDGES | BETWEEN | OUTSIDE
 
 # As a shell reports a process that was killed.
 EXIT_STATUS = 137
@@ -38,6 +51,11 @@ def arm(name: str, *, passes: int = 0) -> None:
     if name not in NAMES:
         raise ValueError(f"there is no failpoint {name!r}")
     _armed, _passes = name, iter(range(passes))
+
+
+def is_armed(name: str) -> bool:
+    """Tell whether this failpoint may go off: then what lies before it must have happened."""
+    return name == _armed
 
 
 def failpoint(name: str) -> None:

@@ -11,6 +11,7 @@ from quota.budgets import give_from, open_budget
 from quota.desk import Desk, funds_of
 from quota.errors import BadAmount, BudgetSpent, GrantConflict, NoSuchAccount
 from quota.ledger import Lot, LotSource
+from quota.plain_text import check_text
 from quota.store import reads
 from quota.store.trail import write_audit
 
@@ -63,12 +64,14 @@ def check_grant(amount: GpuTime, reason: str) -> None:
 
     Raises:
         BadAmount: nothing, less than nothing, or no reason.
+        BadText: the reason is not one line of plain text.
 
     """
     if amount <= GpuTime.ZERO:
         raise BadAmount("A grant has to be more than 0 GPU-hours.")
     if not reason.strip():
         raise BadAmount("A grant needs a reason; the scholar will see it.")
+    check_text(reason, "The reason")
 
 
 def _give_as_ta(desk: Desk, lot: Lot, amount: GpuTime, by: By) -> None:

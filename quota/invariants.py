@@ -6,17 +6,20 @@ Each takes plain rows and yields what is wrong, as data; nothing is repaired her
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlalchemy import Connection, RowMapping, or_, select
+from sqlalchemy import Connection, or_, select
 
 from quota.amount import GpuTime
 from quota.chain import heads_hash
 from quota.ledger_walk import Violation, walk_ledger
 from quota.placement import FULL_MGPU
-from quota.store.tables import accounts, checkpoint_heads, checkpoints, gpus, leases, lots
+from quota.store.streams import Piles, rows
+from quota.store.tables import accounts, checkpoints, gpus, leases
 
 __all__ = ["Violation", "check_books", "describe"]
 
 ZERO = GpuTime.ZERO
+
+_HEADS = "SELECT number, account_id, seq, head FROM checkpoint_heads ORDER BY number"
 
 
 def check_books(tx: Connection, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
@@ -27,21 +30,11 @@ def check_books(tx: Connection, *, anchor: tuple[int, str] | None = None) -> lis
     """
     walked = walk_ledger(tx)
     found = walked.found
-    found += _lots(tx, walked.by_lot)
     found += _draws(walked.moved)
     found += _holds(tx)
     found += _occupations(tx)
     found += _checkpoints(tx, anchor)
     return found
-
-
-def _lots(tx: Connection, by_lot: Mapping[bytes, int]) -> Iterator[Violation]:
-    """I1 for lots: what remains is what the entries of the lot sum to."""
-    for lot_id, remaining in tx.execute(select(lots.c.id, lots.c.remaining)):
-        summed = by_lot.get(lot_id.bytes, 0)
-        if remaining.mgpu_ms != summed:
-            what = f"remaining is {remaining.mgpu_ms}, not {summed}"
-            yield Violation("I1", f"lot {lot_id}", what)
 
 
 def _draws(moved: Mapping[bytes, int]) -> Iterator[Violation]:
@@ -85,14 +78,12 @@ def _occupations(tx: Connection) -> Iterator[Violation]:
 
 def _checkpoints(tx: Connection, anchor: tuple[int, str] | None) -> Iterator[Violation]:
     """I3 from outside the chains: each checkpoint is the hash of the heads that it saw."""
-    marks: dict[int, list[RowMapping]] = defaultdict(list)
-    for row in tx.execute(select(checkpoint_heads)).mappings():
-        marks[row["number"]].append(row)
+    marks = Piles(rows(tx, _HEADS))
     heads: dict[int, tuple[int, bytes]] = {}
     hashes: dict[int, bytes] = {}
     for row in tx.execute(select(checkpoints).order_by(checkpoints.c.number)).mappings():
         number = row["number"]
-        heads |= {mark["account_id"]: (mark["seq"], mark["head"]) for mark in marks[number]}
+        heads |= {account_id: (seq, head) for _, account_id, seq, head in marks.of(number)}
         hashes[number] = heads_hash((key, *heads[key]) for key in sorted(heads))
         if hashes[number] != row["hash"]:
             yield Violation("I3", f"checkpoint {number}", "its heads do not hash to it")

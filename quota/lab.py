@@ -4,7 +4,7 @@
 sentence. Units are the last word of a name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -16,11 +16,12 @@ from quota.lab_gpus import Flavor, GpuPolicy, Image
 from quota.lab_people import Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, RollOver
 from quota.lab_rules import (
+    SomeGpu,
     default_section_faults,
     name_faults,
     people_faults,
+    place_faults,
     roster_faults,
-    size_faults,
     week_faults,
 )
 
@@ -147,9 +148,9 @@ class Lab(LabModel):
         """Tell whether a scholar does not take part in the optional weeks."""
         return scholar in self.scholars and self.scholars[scholar].opted_out
 
-    def unplaceable(self, gpu_memories_mib: tuple[int, ...]) -> tuple[str, ...]:
+    def unplaceable(self, gpus: Collection[SomeGpu]) -> tuple[str, ...]:
         """Return the names of the flavors that fit none of these GPUs, even when empty."""
-        faults = size_faults(self.flavors.values(), gpu_memories_mib)
+        faults = place_faults(self.flavors.values(), gpus)
         return tuple(str(fault.path[1]) for fault in faults)
 
     @model_validator(mode="before")
@@ -169,7 +170,7 @@ class Lab(LabModel):
         faults += people_faults(self)
         faults += week_faults(self)
         if self.gpus.mode == "declared":
-            faults += size_faults(self.flavors.values(), self.gpus.memories_mib)
+            faults += place_faults(self.flavors.values(), self.gpus.declared)
         for part in NAMED_PARTS:
             faults += name_faults(part, {key: x.name for key, x in getattr(self, part).items()})
         if faults:

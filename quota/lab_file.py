@@ -13,7 +13,7 @@ from quota.lab import NAMED_PARTS, Lab, named
 from quota.lab_errors import faults_of
 from quota.lab_fields import Fault, Path, read_day, shown
 from quota.lab_gpus import Flavor, GpuPolicy
-from quota.lab_rules import default_section_faults, name_faults, roster_faults, size_faults
+from quota.lab_rules import default_section_faults, name_faults, place_faults, roster_faults
 from quota.lab_tree import BrokenYaml, read_tree
 
 # Far more than a lab of ten thousand scholars needs, and still read in about a second.
@@ -182,7 +182,7 @@ def _faults_between(data: dict[str, Any]) -> Iterator[Fault]:
     gpus = _valid(GpuPolicy, data.get("gpus"))
     if gpus is not None and gpus.mode == "declared":
         sized = [_valid(Flavor, flavor) for flavor in flavors.values()]
-        yield from size_faults([f for f in sized if f is not None], gpus.memories_mib)
+        yield from place_faults([f for f in sized if f is not None], gpus.declared)
 
 
 def _mapping(value: object) -> dict[str, Any]:

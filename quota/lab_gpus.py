@@ -1,6 +1,6 @@
 """What a lab has to offer: flavors, images and GPUs, as `lab.yaml` says them."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,9 @@ class Flavor(LabModel):
         description="Thousandths of one GPU that it occupies; 0: CPU.",
     )
     memory_mib: Mib = Field(default=0, ge=0, description="GPU memory that it occupies, in MiB.")
+    gpu_models: tuple[Annotated[Text, Field(min_length=1)], ...] = Field(
+        default=(), max_length=20, description="Models or MIG profiles that it may be placed on."
+    )
     cpus: Real = Field(default=1.0, gt=0, le=1024, description="CPU cores of a session.")
     ram_mib: Mib = Field(default=2048, ge=128, description="Memory of a session, in MiB.")
 
@@ -54,6 +57,9 @@ class Flavor(LabModel):
         if not self.is_gpu and self.memory_mib > 0:
             wrong = f"{self.memory_mib} MiB of GPU memory for a flavor without a GPU"
             raise complaint(Fault(("memory_mib",), wrong, "write 0, or give it a share_mgpu"))
+        if not self.is_gpu and self.gpu_models:
+            wrong = "a flavor without a GPU names GPU models"
+            raise complaint(Fault(("gpu_models",), wrong, "remove it, or give it a share_mgpu"))
         return self
 
 
@@ -85,11 +91,6 @@ class GpuPolicy(LabModel):
     placement: Literal["pack", "spread"] = Field(
         default="pack", description="pack: fullest GPU that fits; spread: emptiest."
     )
-
-    @property
-    def memories_mib(self) -> tuple[int, ...]:
-        """The memory of every declared GPU."""
-        return tuple(gpu.memory_mib for gpu in self.declared for _ in range(gpu.count))
 
     @model_validator(mode="after")
     def _has_what_it_declares(self) -> Self:

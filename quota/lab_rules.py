@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from quota.calendar import days_later
 from quota.lab_fields import Fault, Path, did_you_mean, shown
+from quota.placement import suits
 
 if TYPE_CHECKING:
     from quota.lab import Lab
@@ -78,14 +79,39 @@ class _Sized(Protocol):
     def is_gpu(self) -> bool: ...
     @property
     def memory_mib(self) -> int: ...
+    @property
+    def gpu_models(self) -> tuple[str, ...]: ...
 
 
-def size_faults(flavors: Iterable[_Sized], gpu_memories_mib: Collection[int]) -> Iterator[Fault]:
-    """Find flavors that fit none of the GPUs, even when empty."""
-    largest_mib = max(gpu_memories_mib, default=-1)
+class SomeGpu(Protocol):
+    """A GPU as the rule below needs it, declared or found."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def memory_mib(self) -> int:
+        """Its memory, in MiB."""
+
+
+def place_faults(flavors: Iterable[_Sized], gpus: Collection[SomeGpu]) -> Iterator[Fault]:
+    """Find flavors that nobody can place: they fit none of the GPUs, even when empty."""
     for flavor in flavors:
-        if flavor.is_gpu and flavor.memory_mib > largest_mib:
-            wrong = f"{flavor.memory_mib} MiB fit on no GPU; the largest has {largest_mib} MiB"
+        if not flavor.is_gpu:
+            continue
+        suiting = [gpu.memory_mib for gpu in gpus if suits(gpu.name, flavor.gpu_models)]
+        if gpus and not suiting:
+            there = ", ".join(sorted({shown(gpu.name) for gpu in gpus}))
+            wrong = f"no GPU is called {' or '.join(map(shown, flavor.gpu_models))}"
+            right = f"write words of a name that is there: {there}"
+            yield Fault(("flavors", flavor.name, "gpu_models"), wrong, right)
+        elif flavor.memory_mib > (largest_mib := max(suiting, default=-1)):
+            of_them = " of its models" if flavor.gpu_models else ""
+            wrong = (
+                f"{flavor.memory_mib} MiB fit on no GPU{of_them}; the largest has "
+                f"{largest_mib} MiB"
+            )
             right = f"write at most {largest_mib}, or declare a larger GPU"
             yield Fault(("flavors", flavor.name, "memory_mib"), wrong, right)
 

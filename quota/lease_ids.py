@@ -16,8 +16,13 @@ _TIME_BITS, _RANDOM_BITS = 48, 80
 
 def make_lease_id(now: datetime) -> UUID:
     """Make a new id: a UUID of version 7 (RFC 9562), milliseconds first and then chance."""
+    return lease_id_of(now, secrets.randbits(_RANDOM_BITS))
+
+
+def lease_id_of(now: datetime, chance: int) -> UUID:
+    """Make the id of an instant out of 80 bits of chance that somebody else has drawn."""
     ms = to_ms(now) & (1 << _TIME_BITS) - 1
-    bits = ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    bits = ms << _RANDOM_BITS | chance & (1 << _RANDOM_BITS) - 1
     bits = bits & ~(0xF << 76) | _VERSION << 76
     return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
 

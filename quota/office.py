@@ -4,7 +4,7 @@ Like `quota.service`, one transaction each, the account's lock first, no network
 leaves a line on the audit trail in the same transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,10 @@ from quota.audit import AuditLine, By, TrailHead, faults_of_trail
 from quota.bulk import BulkPlan
 from quota.bulk_giving import give_many
 from quota.desk import Desk, open_desk
-from quota.errors import BadAmount, NoSuchAccount, NoSuchThing
+from quota.errors import NoSuchAccount, NoSuchThing
 from quota.hour_requests import HourRequest
 from quota.ledger import LotSource
+from quota.plain_text import check_person, check_text
 from quota.refunding import Incident, RefundView
 from quota.roster import RosterPlan, changed_sections
 from quota.rulebook import Amendment, entry_body, entry_tag
@@ -51,25 +52,24 @@ class Office:
         """
         self._check_known(name)
         giving.check_grant(amount, reason)
-        with transaction(self.books.engine, step="office_grant") as tx:
+        with transaction(self.books.engine, step="grant") as tx:
             desk = self._desk(tx, name)
             row = giving.give(desk, grant_id, amount, by=by, reason=reason, until=until,
                               source=source)  # fmt: skip
             return answers.grant_view(row, self.books.hub_id, name)
 
-    def grant_many(self, plan: BulkPlan, *, by: By) -> list[GrantView]:
+    def grant_many(
+        self, plan: BulkPlan, *, by: By, on_given: Callable[[int], None] | None = None
+    ) -> list[GrantView]:
         """Carry out a bulk grant that was tried before; see `quota.bulk_giving`."""
-        return give_many(self.books, plan, by=by)
+        return give_many(self.books, plan, by=by, on_given=on_given)
 
     def refund(
         self, incident: Incident, *, by: By, names: Sequence[str] | None = None,
         dry_run: bool = False,
     ) -> list[RefundView]:  # fmt: skip
         """Give back what an incident cost, to all or some; once for each, however often asked."""
-        if incident.ends_at <= incident.starts_at:
-            raise BadAmount("An incident has to end after it has started.")
-        if incident.ends_at > self.books.clock.now():
-            raise BadAmount("An incident can be refunded when it is over.")
+        refunding.check_incident(incident, self.books.clock.now())
         if not dry_run:
             with transaction(self.books.engine, step="refund_noted") as tx:
                 refunding.note_incident(tx, self.books.hub_id, incident, by=by,
@@ -195,6 +195,7 @@ class Office:
         reason: str,
     ) -> str:  # fmt: skip
         """Replace or take away an entry of the rules; return its new tag."""
+        check_text(reason, "The reason")
         with transaction(self.books.engine, step="rule_changed") as tx:
             rules = amending.amend(
                 tx, self.books.lab_file, self.books.hub_id,
@@ -206,6 +207,7 @@ class Office:
 
     def import_roster(self, plan: RosterPlan, *, by: By, reason: str) -> None:
         """Carry out a planned import: all of it, or nothing."""
+        check_text(reason, "The reason")
         changes = changed_sections(self.books.lab, plan)
         with transaction(self.books.engine, step="roster_imported") as tx:
             amending.amend_many(
@@ -247,5 +249,6 @@ class Office:
         return name
 
     def _check_known(self, name: str) -> None:
+        check_person(name)
         if not self.books.knows(name):
             raise NoSuchAccount("The lab knows nobody of this name.")

@@ -5,11 +5,16 @@ GPU sessions against spreading. `spread` gives each session the emptiest GPU. Ti
 uuid, so that the same state always gives the same answer.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 FULL_MGPU = 1000
+
+# Drivers write "H100 80GB", but "A100-SXM4-40GB".
+_BETWEEN_WORDS = re.compile(r"[\s-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +37,23 @@ class Ask:
 
     share_mgpu: int
     memory_mib: int
+    models: tuple[str, ...] = ()
+
+
+def suits(gpu_name: str, models: Sequence[str]) -> bool:
+    """Tell whether a GPU is of one of these models; none named means any.
+
+    A model is one or more words of the GPU's name, as drivers write it: "A100", "H100 80GB", or of
+    a MIG instance its profile, "1g.10gb".
+    """
+    return not models or any(_is_called(gpu_name, model) for model in models)
 
 
 def fits(gpu: GpuUse, ask: Ask, max_sharers: int) -> bool:
     """Tell whether the GPU has room now."""
     return (
         gpu.in_service
+        and suits(gpu.name, ask.models)
         and gpu.used_mgpu + ask.share_mgpu <= FULL_MGPU
         and gpu.used_mib + ask.memory_mib <= gpu.memory_mib
         and gpu.sharers < max_sharers
@@ -47,7 +63,10 @@ def fits(gpu: GpuUse, ask: Ask, max_sharers: int) -> bool:
 def could_ever_fit(gpus: Iterable[GpuUse], ask: Ask) -> bool:
     """Tell whether some GPU in service would have room if it were empty."""
     return any(
-        gpu.in_service and ask.share_mgpu <= FULL_MGPU and ask.memory_mib <= gpu.memory_mib
+        gpu.in_service
+        and suits(gpu.name, ask.models)
+        and ask.share_mgpu <= FULL_MGPU
+        and ask.memory_mib <= gpu.memory_mib
         for gpu in gpus
     )
 
@@ -87,12 +106,21 @@ def count_slots(gpus: Iterable[GpuUse], ask: Ask, max_sharers: int) -> tuple[int
     """Return (free, total): how many more sessions of this kind fit now, and on empty GPUs."""
     free = total = 0
     for gpu in gpus:
-        if not gpu.in_service:
+        if not gpu.in_service or not suits(gpu.name, ask.models):
             continue
         empty = replace(gpu, used_mgpu=0, used_mib=0, sharers=0)
         total += _room(empty, ask, max_sharers)
         free += _room(gpu, ask, max_sharers)
     return free, total
+
+
+# Of a lab there are a few models and a few names, asked for at every admission.
+@lru_cache(maxsize=4096)
+def _is_called(gpu_name: str, model: str) -> bool:
+    words, wanted = (_BETWEEN_WORDS.split(one.strip().casefold()) for one in (gpu_name, model))
+    return any(
+        words[at : at + len(wanted)] == wanted for at in range(len(words) - len(wanted) + 1)
+    )
 
 
 def _room(gpu: GpuUse, ask: Ask, max_sharers: int) -> int:

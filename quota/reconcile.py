@@ -213,13 +213,18 @@ def _roll(account: Account, leases: list[Lease], lab: Lab, *, now: datetime) -> 
     return [_trim_one(account, lease, now=now) for lease in rolled]
 
 
-def _roll_one(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:
+def is_hold_used(lease: Lease, lab: Lab, *, now: datetime) -> bool:
+    """Tell whether what is set aside for a running session will not last for two more ticks."""
     if lease.state != "active" or lease.weight_mgpu == 0 or lease.observed_until is None:
-        return lease
+        return False
     soon = GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)
-    left = lease.hold - lease.unposted(now)
-    if left >= soon or account.available(now) <= GpuTime.ZERO:
+    return lease.hold - lease.unposted(now) < soon
+
+
+def _roll_one(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:
+    if not is_hold_used(lease, lab, now=now) or account.available(now) <= GpuTime.ZERO:
         return lease
+    assert lease.observed_until is not None, "it was seen running"
     posted = post_use(account, lease, lease.observed_until, at=now)
     return roll_hold(account, posted, lab.policy.hold_step_s * 1000, at=now)
 

@@ -15,8 +15,9 @@ from quota.amount import GpuTime
 from quota.audit import By, as_json
 from quota.clock import ms_between
 from quota.desk import Desk
-from quota.errors import IdConflict
+from quota.errors import BadAmount, IdConflict
 from quota.ledger import Lot
+from quota.plain_text import check_id, check_text
 from quota.posting import post_use
 from quota.store import reads
 from quota.store.trail import audit_lines, lock_trail, write_audit
@@ -43,6 +44,22 @@ class RefundView:
     account: str
     amount: GpuTime
     is_new: bool
+
+
+def check_incident(incident: Incident, now: datetime) -> None:
+    """Check what can be checked without the books.
+
+    Raises:
+        BadAmount: it has no length, or is not over.
+        BadText: its name or reason is not one line of plain text.
+
+    """
+    check_id(incident.id, "The name of an incident")
+    check_text(incident.reason, "The reason")
+    if incident.ends_at <= incident.starts_at:
+        raise BadAmount("An incident has to end after it has started.")
+    if incident.ends_at > now:
+        raise BadAmount("An incident can be refunded when it is over.")
 
 
 def note_incident(

@@ -51,7 +51,7 @@ def request(desk: Desk, lease_id: UUID, wanted: LeaseRequest, *, present: bool) 
         AlreadyRunning: it arrives so late that a newer request of this server is open.
 
     """
-    existing = reads.lease_by_id(desk.tx, lease_id)
+    existing = desk.lease(lease_id)
     if existing is not None:
         _check_same(desk, existing, wanted)
         if existing.state != "waiting":
@@ -75,7 +75,7 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
         NoSuchLease: the account has no such lease.
 
     """
-    lease = reads.lease_by_id(desk.tx, lease_id)
+    lease = desk.lease(lease_id)
     if lease is None or lease.account_id != desk.account.id:
         raise NoSuchLease("There is no such lease.")
     after = _stopped(lease, reason, desk.now)
@@ -86,7 +86,10 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
 
 def room_of(lab: Lab, gpus: tuple[GpuUse, ...]) -> Room:
     """Put the GPUs together with the lab's rule of placing."""
-    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement)
+    models = {flavor.name: flavor.gpu_models for flavor in lab.flavors.values()
+              if flavor.gpu_models}  # fmt: skip
+    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement,
+                models=models)  # fmt: skip
 
 
 def the_line(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> list[Waiter]:
@@ -165,10 +168,10 @@ def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
 
 
 def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: bool) -> Asked:
-    tx, lab, hub_id = desk.tx, desk.lab, desk.account.hub_id
-    gpus = reads.gpu_uses(tx, hub_id) if flavor.is_gpu else ()
+    tx, lab = desk.tx, desk.lab
+    gpus = desk.room().gpus if flavor.is_gpu else ()
     place = _place(desk, lease, gpus)
-    starting = reads.count_starting(tx, hub_id) if flavor.is_gpu else 0
+    starting = desk.room().starting if flavor.is_gpu else 0
 
     def decided() -> Decision:
         mine = [one for one in desk.leases if one.id != lease.id]
@@ -204,8 +207,7 @@ def _place(desk: Desk, lease: Lease, gpus: tuple[GpuUse, ...]) -> Place:
         return Place(position=1, of=1, slot=kept)
     if not gpus:
         return Place(position=1, of=1, slot=None)
-    line = the_line(desk.tx, desk.lab, desk.account.hub_id, desk.now)
-    line = [waiter for waiter in line if waiter.lease_id != lease.id]
+    line = [reads.waiter_of(one) for one in desk.room().waiting if one.id != lease.id]
     return place_of(reads.waiter_of(lease), line, room_of(desk.lab, gpus), now=desk.now)
 
 
@@ -241,7 +243,11 @@ def _admit(
 
 def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:
     ask = ask_of(desk.lab.flavors[lease.flavor])
-    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=desk.lab.gpus.max_sharers)
+    max_sharers = desk.lab.gpus.max_sharers
+    if desk.takes_late:
+        writes.take_gpu_late(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
+        return True
+    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
 
 
 def _write(desk: Desk, before: Lease, after: Lease, *, is_new: bool) -> None:

@@ -22,7 +22,7 @@ from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account, Lot
 from quota.observed import Observed
-from quota.reconcile import Advance, Seen, StopOrder, deadline_of
+from quota.reconcile import Advance, Seen, StopOrder, deadline_of, is_hold_used
 from quota.store import reads, writes
 from quota.store.engine import reading, transaction
 from quota.store.office import attachments_by_account
@@ -81,6 +81,9 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
     busy: list[Account] = []
     for row in view.rows:
         account, before = reads.account_of(row, view.lots[row["id"]]), view.leases[row["id"]]
+        if any(is_hold_used(lease, lab, now=given.now) for lease in before):
+            busy.append(account)  # as will be found out under the lock: once is enough
+            continue
         ahead = advance_one(account, before, step, given=view.boosts)
         if not _is_quiet(account, before, ahead) or is_paid_by_others(
             account, ahead.leases, view.helped.get(account.id), step

@@ -5,8 +5,8 @@ Order is first come, first served. Whoever fits into what those ahead leave free
 cannot keep a whole-GPU session waiting for ever.
 """
 
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -24,6 +24,7 @@ class Waiter:
     lease_id: UUID
     ask: Ask
     requested_at: datetime
+    flavor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,13 @@ class Room:
     gpus: tuple[GpuUse, ...]
     max_sharers: int
     placement: Literal["pack", "spread"]
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """On which models a flavor may be placed, for flavors that name some."""
+
+    def ask_of(self, waiter: Waiter) -> Ask:
+        """Tell what somebody needs now; the models follow the policy of now."""
+        models = self.models.get(waiter.flavor, ())
+        return replace(waiter.ask, models=models) if models else waiter.ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +71,7 @@ def place_of(me: Waiter, waiters: Iterable[Waiter], room: Room, *, now: datetime
     line = in_order({*waiters, me})
     mine = line.index(me)
     left = _after_those_ahead(line[:mine], room, now=now)
-    return Place(position=mine + 1, of=len(line), slot=_pick(left, me.ask, room))
+    return Place(position=mine + 1, of=len(line), slot=_pick(left, me, room))
 
 
 def next_served(
@@ -72,7 +80,7 @@ def next_served(
     """Return the first of some in the line who gets a slot now: one walk, not one for each."""
     gpus = {gpu.uuid: gpu for gpu in room.gpus}
     for waiter in in_order(waiters):
-        if waiter.lease_id in among and _pick(gpus.values(), waiter.ask, room) is not None:
+        if waiter.lease_id in among and _pick(gpus.values(), waiter, room) is not None:
             return waiter.lease_id
         _give_way(gpus, waiter, room, now=now)
     return None
@@ -92,8 +100,7 @@ def estimate(
         if one.gpu_uuid not in gpus:
             continue
         gpus[one.gpu_uuid] = release(gpus[one.gpu_uuid], one.ask)
-        then = Room(gpus=tuple(gpus.values()), max_sharers=room.max_sharers,
-                    placement=room.placement)  # fmt: skip
+        then = replace(room, gpus=tuple(gpus.values()))
         if place_of(me, waiters, then, now=now).slot is not None:
             return max(one.ends_at, now)
     return None
@@ -108,11 +115,11 @@ def _after_those_ahead(ahead: list[Waiter], room: Room, *, now: datetime) -> tup
 
 def _give_way(gpus: dict[str, GpuUse], ahead: Waiter, room: Room, *, now: datetime) -> None:
     """Take from the GPUs what somebody ahead will take."""
-    slot = _pick(gpus.values(), ahead.ask, room)
+    slot = _pick(gpus.values(), ahead, room)
     if slot is not None:
         gpus[slot.uuid] = occupy(slot, ahead.ask)
     elif now - ahead.requested_at >= BACKFILL_FOR:
-        _block_one(gpus, ahead.ask)
+        _block_one(gpus, room.ask_of(ahead))
 
 
 def _block_one(gpus: dict[str, GpuUse], ask: Ask) -> None:
@@ -125,5 +132,6 @@ def _block_one(gpus: dict[str, GpuUse], ask: Ask) -> None:
         gpus[emptiest.uuid] = occupy(emptiest, full)
 
 
-def _pick(gpus: Iterable[GpuUse], ask: Ask, room: Room) -> GpuUse | None:
+def _pick(gpus: Iterable[GpuUse], waiter: Waiter, room: Room) -> GpuUse | None:
+    ask = room.ask_of(waiter)
     return choose(gpus, ask, max_sharers=room.max_sharers, placement=room.placement)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 
 from api.access import AccessDep
 from api.bridge_office import attachment_out
+from api.cursors import PageDep, read_moment, write_moment
 from api.deps import OfficeDep, check_hub
 from api.schemas import Name
 from api.schemas_office import AttachIn, AttachmentOut, AttachmentPage
@@ -40,9 +41,14 @@ def put_end(attachment_id: UUID, access: AccessDep, office: OfficeDep) -> Attach
 
 @router.get("/accounts/{account}/attachments")
 def list_attachments(
-    account: Annotated[Name, Path()], access: AccessDep, office: OfficeDep
+    account: Annotated[Name, Path()], access: AccessDep, office: OfficeDep, page: PageDep
 ) -> AttachmentPage:
     """See who was attached to somebody's sessions, the newest first."""
     access.require_sight(account)
-    found = office.attachments_of(account)
-    return AttachmentPage(attachments=[attachment_out(account, one) for one in found])
+    place = read_moment(page.cursor)
+    found = sorted(office.attachments_of(account), key=lambda one: (one.started_at, one.id),
+                   reverse=True)  # fmt: skip
+    left = [one for one in found if place is None or (one.started_at, one.id) < place]
+    shown = left[: page.size]
+    more = write_moment(shown[-1].started_at, shown[-1].id) if len(left) > len(shown) else None
+    return AttachmentPage(attachments=[attachment_out(account, one) for one in shown], next=more)

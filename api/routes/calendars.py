@@ -9,10 +9,10 @@ from api import schemas
 from api.access import AccessDep, no_such_section
 from api.bridge_office import section_week_out
 from api.deps import BooksDep
-from api.ical import calendar_of
+from api.ical import section_calendar
 from api.schemas_office import SectionWeekOut
 from quota.errors import NoSuchThing
-from quota.section_week import section_week, section_weeks
+from quota.section_week import section_week
 
 router = APIRouter(prefix="/v1", tags=["calendars"])
 
@@ -27,11 +27,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 def get_calendar(section: SectionName, access: AccessDep, books: BooksDep) -> Response:
     """Subscribe to a section's weeks, due dates, co-working and office hours, and blackouts."""
     access.require_calendar(section)
-    lab, now = books.lab, books.clock.now()
-    found = lab.sections[section]
-    text = calendar_of(lab.name, found.title or section, section_weeks(lab, found, now),
-                       hub_id=books.hub_id, now=now)  # fmt: skip
-    return Response(text, media_type=f"{_ICS}; charset=utf-8")
+    return Response(section_calendar(books, section), media_type=f"{_ICS}; charset=utf-8")
 
 
 @router.get("/week/{section}")

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from typing import Literal
 from uuid import UUID
 
+from quota.simulation.deeds import Deed
 from quota.simulation.visits import Visit
 
 EventKind = Literal[
@@ -39,12 +40,13 @@ class Stay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happens: to a visit, a stay, a container, or the whole lab."""
+    """One thing that happens: to a visit, a stay, the whole lab, or what the office is asked."""
 
     kind: EventKind
     visit: Visit | None = None
     stay: Stay | None = None
     names: frozenset[str] | None = None
+    deed: Deed | None = None
 
 
 @dataclass(slots=True)

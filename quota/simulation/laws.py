@@ -1,23 +1,22 @@
 """What must hold after every step of a simulation: of the books, and against what really ran."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, select
 
-from quota.amount import GpuTime
+from quota.audit import faults_of_trail
 from quota.clock import ms_between
 from quota.invariants import Violation, check_books
 from quota.lab import Lab
 from quota.placement import FULL_MGPU
+from quota.simulation.deeds import Deed
 from quota.simulation.memory import MemoryKeeper
 from quota.simulation.world import Ran
-from quota.store.reads import charged_by_lease
-from quota.store.tables import leases, lots
-
-ZERO = GpuTime.ZERO
+from quota.store import trail
+from quota.store.tables import attachments, entries, hour_requests, leases, lots
 
 
 def broken_now(tx: Connection, lab: Lab, ran: Iterable[Ran]) -> list[Violation]:
@@ -26,14 +25,19 @@ def broken_now(tx: Connection, lab: Lab, ran: Iterable[Ran]) -> list[Violation]:
 
 
 def broken_at_end(
-    tx: Connection, lab: Lab, ran: Iterable[Ran], *, slack: timedelta
-) -> list[Violation]:
-    """Check what was charged against what ran, and that nothing is left open."""
-    found = list(_metered(tx, lab, ran, slack))
-    query = select(leases).where(leases.c.state != "ended")
-    found += [Violation("I7", f"lease {row['id']}", f"is still {row['state']}")
-              for row in tx.execute(query).mappings()]  # fmt: skip
-    return found
+    tx: Connection, weights: Mapping[str, Collection[int]], ran: Iterable[Ran],
+    acknowledged: Mapping[UUID, Deed], *, slack: timedelta,
+) -> list[Violation]:  # fmt: skip
+    """Check what was charged against what ran, what was promised, and that nothing is open.
+
+    `weights` are those that each flavor ever had.
+    """
+    wrong = faults_of_trail(trail.audit_lines(tx), trail.trail_head(tx))
+    return [
+        *_metered(tx, weights, ran, slack), *_kept(tx, acknowledged), *_answered(tx),
+        *_refunded(tx), *_still_open(tx),
+        *(Violation("trail", "the trail", what) for what in wrong),
+    ]  # fmt: skip
 
 
 def broken_in_memory(keeper: MemoryKeeper) -> list[Violation]:
@@ -73,7 +77,8 @@ def _occupied(keeper: MemoryKeeper) -> Iterator[Violation]:
 def _crowded(lab: Lab, ran: Iterable[Ran]) -> Iterator[Violation]:
     shares: dict[str, int] = defaultdict(int)
     for one in ran:
-        if one.finished_at is None and one.gpu_uuid is not None:
+        # One that a listing missed has lost its slot, and is stopped when it is seen again.
+        if one.finished_at is None and one.gpu_uuid is not None and not one.was_missed:
             shares[one.gpu_uuid] += lab.flavors[one.flavor].share_mgpu
     for uuid, share in shares.items():
         if share > FULL_MGPU:
@@ -90,21 +95,78 @@ def _given_twice(tx: Connection) -> Iterator[Violation]:
 
 
 def _metered(
-    tx: Connection, lab: Lab, ran: Iterable[Ran], slack: timedelta
+    tx: Connection, weights: Mapping[str, Collection[int]], ran: Iterable[Ran], slack: timedelta
 ) -> Iterator[Violation]:
-    by_ref: dict[str | None, list[UUID]] = defaultdict(list)
-    rows = tx.execute(select(leases.c.id, leases.c.ref)).all()
-    charged = charged_by_lease(tx, [row.id for row in rows])
-    for row in rows:
-        by_ref[row.ref].append(row.id)
+    """I2: what ran is what was charged; of what vanished, what the books had been shown."""
+    charged = _charged_by_ref(tx)
+    slack_ms = slack // timedelta(milliseconds=1)
     for one in ran:
-        weight = lab.flavors[one.flavor].weight_mgpu
         if one.finished_at is None:
             yield Violation("I7", one.ref, "it still runs")
             continue
-        ran_ms = ms_between(one.started_at, one.finished_at)
-        paid = GpuTime.total(charged.get(key, ZERO) for key in by_ref[one.ref])
-        off = abs(paid.mgpu_ms - weight * ran_ms)
-        if off > weight * (slack // timedelta(milliseconds=1)):
-            what = f"charged {paid.mgpu_ms}, ran for {weight * ran_ms}"
+        most = least = ms_between(one.started_at, one.finished_at)
+        if one.has_vanished:
+            least = ms_between(one.started_at, one.shown_until or one.started_at)
+        is_free = not any(weights[one.flavor])
+        charged_ms = 0
+        for (start, until), cost in charged[one.ref].items():
+            piece_ms = ms_between(start, until)
+            charged_ms += piece_ms
+            if cost not in [weight * piece_ms for weight in weights[one.flavor]]:
+                yield Violation("I2", f"container {one.ref}", f"{cost} for {piece_ms} ms")
+        if not is_free and not least - slack_ms <= charged_ms <= most + slack_ms:
+            what = f"charged {charged_ms} ms, ran for {most} ms, was shown {least} ms"
             yield Violation("I2", f"container {one.ref}", what)
+
+
+def _charged_by_ref(tx: Connection) -> dict[str, dict[tuple[datetime, datetime], int]]:
+    """Sum what was paid for each charged interval of each container, whatever lots paid it."""
+    query = (
+        select(leases.c.ref, entries.c.from_at, entries.c.until_at, entries.c.posted)
+        .join(leases, leases.c.id == entries.c.lease_id)
+        .where(entries.c.kind == "charge")
+    )
+    found: dict[str, dict[tuple[datetime, datetime], int]] = defaultdict(lambda: defaultdict(int))
+    for ref, from_at, until_at, posted in tx.execute(query):
+        found[ref][from_at, until_at] -= posted.mgpu_ms
+    return found
+
+
+def _still_open(tx: Connection) -> Iterator[Violation]:
+    for row in tx.execute(select(leases).where(leases.c.state != "ended")).mappings():
+        yield Violation("I7", f"lease {row['id']}", f"is still {row['state']}")
+    lasting = select(attachments).where(attachments.c.ended_at.is_(None))
+    for row in tx.execute(lasting).mappings():
+        yield Violation("help", f"attachment {row['id']}", f"of {row['ta']} is still open")
+
+
+def _kept(tx: Connection, acknowledged: Mapping[UUID, Deed]) -> Iterator[Violation]:
+    """Check that what the office has said yes to is in the books, as it was asked for."""
+    amounts = {row.id: row.amount for row in tx.execute(select(lots.c.id, lots.c.amount))}
+    for lot_id, deed in acknowledged.items():
+        if amounts.get(lot_id) != deed.gives[lot_id]:
+            what = f"{deed.gives[lot_id].text()} were promised, there is {amounts.get(lot_id)}"
+            yield Violation("acknowledged", f"{deed.name} {lot_id}", what)
+
+
+def _answered(tx: Connection) -> Iterator[Violation]:
+    """Check that a request for hours has a lot if and only if it was approved."""
+    amounts = {lot.id: lot.amount for lot in tx.execute(select(lots.c.id, lots.c.amount))}
+    for row in tx.execute(select(hour_requests)).mappings().all():
+        given = amounts.get(uuid5(row["id"], "grant"))
+        wanted = row["granted"] if row["state"] == "approved" else None
+        if given != wanted:
+            what = f"it is {row['state']} with {wanted}, the books gave {given}"
+            yield Violation("requests", f"request {row['id']}", what)
+
+
+def _refunded(tx: Connection) -> Iterator[Violation]:
+    """Check that nobody got back more than was charged altogether."""
+    spent: dict[int, int] = defaultdict(int)
+    charges = select(entries.c.account_id, entries.c.posted).where(entries.c.kind == "charge")
+    for entry in tx.execute(charges):
+        spent[entry.account_id] -= entry.posted.mgpu_ms
+    for row in tx.execute(select(lots).where(lots.c.source == "refund")).mappings():
+        if row["amount"].mgpu_ms > spent[row["account_id"]]:
+            what = f"it gives back {row['amount'].text()}"
+            yield Violation("refunds", f"lot {row['id']}", what)

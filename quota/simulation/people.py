@@ -12,7 +12,7 @@ from quota.simulation.events import Stay
 from quota.simulation.keeper import Keeper
 from quota.simulation.record import Record, RunOut, Wait, WaitEnd
 from quota.simulation.visits import Visit
-from quota.simulation.world import HUB_ID
+from quota.simulation.world import HUB_ID, Ran
 
 
 def wanted_by(stay: Stay, lab: Lab) -> LeaseRequest:
@@ -20,6 +20,12 @@ def wanted_by(stay: Stay, lab: Lab) -> LeaseRequest:
     visit = stay.visit
     return LeaseRequest(hub_id=HUB_ID, account=visit.scholar, server_name="",
                         flavor=visit.flavor, image=next(iter(lab.images)))  # fmt: skip
+
+
+def container_of(stay: Stay, now: datetime) -> Ran:
+    """Return the container of a stay that starts now."""
+    return Ran(ref=stay.ref, lease_id=stay.lease_id, account=stay.visit.scholar,
+               flavor=stay.visit.flavor, gpu_uuid=stay.gpu_uuid, started_at=now)  # fmt: skip
 
 
 def next_in_line(keeper: Keeper, line: Collection[Stay]) -> Stay | None:

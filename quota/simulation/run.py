@@ -10,14 +10,15 @@ boosts, blackouts). A test compares the books with those of a worker that ticks 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from random import Random
-from uuid import UUID
 
 from quota.clock import ManualClock
 from quota.errors import Refusal
+from quota.lease_ids import lease_id_of
 from quota.simulation.events import Event, EventKind, Queue, Stay
 from quota.simulation.keeper import Answer, Keeper
 from quota.simulation.people import (
     comes_again,
+    container_of,
     next_in_line,
     note_run_out,
     note_wait,
@@ -25,7 +26,7 @@ from quota.simulation.people import (
 )
 from quota.simulation.record import Record, WaitEnd
 from quota.simulation.visits import Span, Visit, edges
-from quota.simulation.world import Ran, World
+from quota.simulation.world import World
 from quota.tick import TickResult
 
 _MS = timedelta(milliseconds=1)
@@ -44,6 +45,8 @@ class Simulation:
         seed: int = 0, silent_s: int | None = None,
     ) -> None:  # fmt: skip
         self.keeper = keeper
+        # Who is in which section when the class begins: what is noted is noted by that.
+        self.first_lab = keeper.lab
         self.clock = clock
         self.span = span
         self.world = World()
@@ -91,16 +94,19 @@ class Simulation:
                 self.tick(event.names)
             case "edge":
                 self.tick(None)
-                for stay in [stay for stay in self.line if not stay.has_given_up]:
+                for stay in [one for one in self.line if not one.has_given_up]:
                     self._ask(stay)
             case "organize":
-                self.organize()
+                self.organize(event)
             case _:
                 if event.stay is not None and event.stay.state != "over":
                     self._go_on(event.kind, event.stay)
 
-    def organize(self) -> None:
-        """Do something that organizers do; nothing here."""
+    def organize(self, event: Event) -> None:
+        """Do something that organizers and TAs do; nothing here."""
+
+    def started(self, stay: Stay) -> None:
+        """Take note of a session that has begun; nothing here."""
 
     def push(self, kind: EventKind, at: datetime, stay: Stay | None = None) -> None:
         """Plan what happens to a stay, or to the whole lab."""
@@ -111,9 +117,8 @@ class Simulation:
     def _arrive(self, visit: Visit) -> None:
         if visit.scholar in self.here:
             return
-        lease_id = UUID(int=self.rng.getrandbits(128), version=4)
-        stay = Stay(visit=visit, lease_id=lease_id, came_at=self.now)
-        self.here[visit.scholar] = stay
+        lease_id = lease_id_of(self.now, self.rng.getrandbits(80))
+        self.here[visit.scholar] = stay = Stay(visit=visit, lease_id=lease_id, came_at=self.now)
         self.push("give_up", self.now + visit.patience_ms * _MS, stay)
         self._ask(stay)
 
@@ -167,9 +172,8 @@ class Simulation:
 
     def _keep_place(self, stay: Stay) -> None:
         """Ask before the silence is too long: what the hub does every two seconds."""
-        self.push(
-            "ask", self.now + timedelta(seconds=self.keeper.lab.policy.waiter_timeout_s) / 2, stay
-        )
+        half = timedelta(seconds=self.keeper.lab.policy.waiter_timeout_s) / 2
+        self.push("ask", self.now + half, stay)
 
     def _ask_while_waiting(self, stay: Stay) -> None:
         if stay.has_given_up or stay.state not in ("asking", "waiting"):
@@ -183,7 +187,7 @@ class Simulation:
         if stay.state not in ("asking", "waiting"):
             return
         self.line = [one for one in self.line if one is not stay]
-        note_wait(self.record, self.keeper.lab, stay, "started", now=self.now)
+        note_wait(self.record, self.first_lab, stay, "started", now=self.now)
         stay.state, stay.gpu_uuid = "held", answer.gpu_uuid
         if stay.visit.fate != "never_starts":
             self.push("start", self.now + stay.visit.starts_in_ms * _MS, stay)
@@ -194,7 +198,7 @@ class Simulation:
 
     def _refused(self, stay: Stay, code: str) -> None:
         if code in _SHORT_OF_HOURS:
-            note_run_out(self.record, self.keeper.lab, stay, now=self.now)
+            note_run_out(self.record, self.first_lab, stay, now=self.now)
         self._over(stay, "refused", code)
 
     def _give_up(self, stay: Stay) -> None:
@@ -213,12 +217,10 @@ class Simulation:
         self.move_line()
 
     def _start(self, stay: Stay) -> None:
-        visit = stay.visit
-        self.world.start(Ran(ref=stay.ref, lease_id=stay.lease_id, account=visit.scholar,
-                             flavor=visit.flavor, gpu_uuid=stay.gpu_uuid,
-                             started_at=self.now))  # fmt: skip
+        self.world.start(container_of(stay, self.now))
         stay.state = "running"
-        self.push("leave", self.now + visit.stays_ms * _MS, stay)
+        self.push("leave", self.now + stay.visit.stays_ms * _MS, stay)
+        self.started(stay)
         self.tick(stay.names)
 
     def _leave(self, stay: Stay) -> None:
@@ -235,7 +237,7 @@ class Simulation:
 
     def _over(self, stay: Stay, ended: WaitEnd | None, code: str = "") -> None:
         if ended is not None:
-            note_wait(self.record, self.keeper.lab, stay, ended, code, now=self.now)
+            note_wait(self.record, self.first_lab, stay, ended, code, now=self.now)
             again = comes_again(stay, ended, now=self.now)
             if again is not None:
                 self.queue.push(again.at, Event(kind="arrive", visit=again))
@@ -266,7 +268,7 @@ class Simulation:
                 continue
             self.dying.add(order.ref)
             if order.reason == "exhausted":
-                note_run_out(self.record, self.keeper.lab, stay, now=self.now)
+                note_run_out(self.record, self.first_lab, stay, now=self.now)
             self.push("finish", self.now + _GOES_IN, stay)
         for ref in result.removals:
             self.world.remove(ref)

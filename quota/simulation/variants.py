@@ -72,6 +72,14 @@ def with_allowance(lab: Lab, percent: int) -> Lab:
     return _with(lab, sections=sections, due_dates=dues, scholars=own, program=program)
 
 
+def with_weight(lab: Lab, flavor: str, weight_mgpu: int) -> Lab:
+    """Return the lab with another billing weight of a flavor; what it occupies stays."""
+    changed = {**_body(lab.flavors[flavor]), "weight_mgpu": weight_mgpu}
+    flavors = {name: changed if name == flavor else _body(one)
+               for name, one in lab.flavors.items()}  # fmt: skip
+    return _with(lab, flavors=flavors)
+
+
 def for_planning(lab: Lab) -> Lab:
     """Return the lab with numbers that cost simulated work and change no wait and no charge.
 

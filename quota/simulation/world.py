@@ -21,6 +21,11 @@ class Ran:
     gpu_uuid: str | None
     started_at: datetime
     finished_at: datetime | None = None
+    # Up to when the books were shown it running, and where they were shown less than there was:
+    # it was missed once, or it is gone without a trace.
+    shown_until: datetime | None = None
+    was_missed: bool = False
+    has_vanished: bool = False
 
 
 class World:
@@ -46,6 +51,22 @@ class World:
             return
         self.containers[ref] = replace(one, finished_at=at, exit_code=0)
         self.ran[ref] = replace(self.ran[ref], finished_at=at)
+
+    def vanish(self, ref: str, at: datetime) -> None:
+        """Let a running container be gone without a trace: killed and removed by hand."""
+        if self.is_running(ref):
+            del self.containers[ref]
+            self.ran[ref] = replace(self.ran[ref], finished_at=at, has_vanished=True)
+
+    def shown(self, listing: Collection[Observed], at: datetime) -> None:
+        """Note what the books were shown, at an instant of their own clock."""
+        refs = {one.ref for one in listing}
+        for ref, one in self.containers.items():
+            known = self.ran[ref]
+            if ref not in refs:
+                self.ran[ref] = replace(known, was_missed=True)
+            elif one.is_running and (known.shown_until is None or known.shown_until < at):
+                self.ran[ref] = replace(known, shown_until=at)
 
     def remove(self, ref: str) -> None:
         """Forget an exited container; a running one stays, as an engine would have it."""

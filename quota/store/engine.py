@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from psycopg.errors import DivisionByZero
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -20,6 +21,8 @@ from sqlalchemy.pool import QueuePool
 from quota.errors import BooksUnavailable
 from quota.failpoints import failpoint
 from quota.store.patience import make_impatient
+from quota.store.statements import OvertakenError, written_point
+from quota.store.wire import BooksConnection
 
 BUSY_TIMEOUT_MS = 5000
 _READ = "gpulab_read_only"
@@ -46,11 +49,18 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT_MS / 1000,
-        pool_pre_ping=True,
-        isolation_level="READ COMMITTED",
-        connect_args={"options": options, "connect_timeout": 2},
+        # BEGIN is ours here, too, so that it goes with the first question.
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "options": options,
+            "connect_timeout": 2,
+            "client_encoding": "utf8",
+            # `quota.store.wire` prepares; the driver would clear away what it did not make.
+            "prepare_threshold": None,
+        },
     )
-    make_impatient(engine)
+    make_impatient(engine, BooksConnection)
+    event.listen(engine, "begin", _begin_postgres)
     return engine
 
 
@@ -69,11 +79,12 @@ def transaction(engine: Engine, *, step: str = "") -> Iterator[Connection]:
 
     Raises:
         BooksUnavailable: when the database is locked, full or gone.
+        OvertakenError: a slot that was to be taken late was gone.
 
     """
     with _translated(), engine.begin() as connection:
         yield connection
-        failpoint(f"{step}.written")
+        written_point(connection, f"{step}.written")
     failpoint(f"{step}.committed")
 
 
@@ -87,8 +98,13 @@ def reading(engine: Engine, *, as_of_now: bool = False) -> Iterator[Connection]:
     if as_of_now and engine.dialect.name == "postgresql":  # SQLite never reads otherwise
         options["isolation_level"] = "REPEATABLE READ"
     with _translated(), engine.connect().execution_options(**options) as connection:
+        connection.begin()
         yield connection
-        connection.rollback()
+        if engine.dialect.name == "postgresql":
+            # It was READ ONLY; a rollback would make the driver forget its prepared statements.
+            connection.commit()
+        else:
+            connection.rollback()
 
 
 @contextmanager
@@ -100,6 +116,9 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise BooksUnavailable("all connections to the database are busy") from error
     except DBAPIError as error:
+        # The only one of our statements that divides: see `writes.take_gpu_late`.
+        if isinstance(error.orig, DivisionByZero):
+            raise OvertakenError from error
         if error.connection_invalidated:
             raise BooksUnavailable(str(error.orig)) from error
         raise
@@ -121,6 +140,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     is_reading = connection.get_execution_options().get(_READ, False)
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    level = options.get("isolation_level", "READ COMMITTED")
+    driver = connection.connection.dbapi_connection
+    assert isinstance(driver, BooksConnection)
+    if level != "AUTOCOMMIT":
+        access = "READ ONLY" if options.get(_READ, False) else "READ WRITE"
+        driver.later(f"BEGIN ISOLATION LEVEL {level} {access}")
 
 
 def ping(engine: Engine) -> None:

@@ -1,7 +1,8 @@
 """Reading the books. Whoever is going to write takes the account's lock with the first read."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,9 @@ from quota.placement import Ask, GpuUse
 from quota.store.tables import accounts, counters, entries, gpus, leases, lots, notices
 from quota.waiting import Waiter
 
-_LEASE_FIELDS = tuple(Lease.__slots__)
-_LOT_FIELDS = tuple(Lot.__slots__)
-_GPU_FIELDS = tuple(GpuUse.__slots__)
+LEASE_FIELDS = tuple(Lease.__slots__)
+LOT_FIELDS = tuple(Lot.__slots__)
+GPU_FIELDS = tuple(GpuUse.__slots__)
 
 # Built once: putting a statement together takes longer than the database takes to answer it, and
 # each of these is in the path of every admission.
@@ -36,6 +37,7 @@ _OPEN_LEASES = (
     .order_by(leases.c.requested_at)
 )
 _GPUS = select(gpus).where(gpus.c.hub_id == bindparam("hub")).order_by(gpus.c.uuid)
+_GPU = select(gpus).where(gpus.c.uuid == bindparam("gpu"))
 _WAITERS = (
     select(leases)
     .join(accounts, accounts.c.id == leases.c.account_id)
@@ -165,7 +167,24 @@ def all_open_leases(tx: Connection, hub_id: str) -> dict[int, list[Lease]]:
 def gpu_uses(tx: Connection, hub_id: str) -> tuple[GpuUse, ...]:
     """Read the GPUs and what is taken of them."""
     rows = tx.execute(_GPUS, {"hub": hub_id}).mappings()
-    return tuple(GpuUse(**{name: row[name] for name in _GPU_FIELDS}) for row in rows)
+    return tuple(gpu_of([row[name] for name in GPU_FIELDS]) for row in rows)
+
+
+def gpu(tx: Connection, uuid: str) -> GpuUse | None:
+    """Read one GPU."""
+    row = tx.execute(_GPU, {"gpu": uuid}).mappings().one_or_none()
+    return None if row is None else gpu_of([row[name] for name in GPU_FIELDS])
+
+
+def gpu_of(row: Sequence[Any]) -> GpuUse:
+    """Put a GPU together from the columns `GPU_FIELDS`."""
+    return _gpu(tuple(row))
+
+
+# Of all GPUs that each admission looks at, one or two have changed since the one before.
+@lru_cache(maxsize=4096)
+def _gpu(row: tuple[Any, ...]) -> GpuUse:
+    return GpuUse(**dict(zip(GPU_FIELDS, row, strict=True)))
 
 
 def waiters(tx: Connection, hub_id: str, *, asked_since: datetime) -> list[Waiter]:
@@ -180,6 +199,7 @@ def waiter_of(lease: Lease) -> Waiter:
         lease_id=lease.id,
         ask=Ask(lease.share_mgpu, lease.memory_mib),
         requested_at=lease.requested_at,
+        flavor=lease.flavor,
     )
 
 
@@ -232,9 +252,19 @@ def _locked(query: Select[Any], *, lock: bool) -> Select[Any]:
     return query.with_for_update() if lock else query
 
 
+def lease_of(row: Sequence[Any]) -> Lease:
+    """Put a lease together from the columns `LEASE_FIELDS`."""
+    return Lease(**dict(zip(LEASE_FIELDS, row, strict=True)))
+
+
+def lot_of(row: Sequence[Any]) -> Lot:
+    """Put a lot together from the columns `LOT_FIELDS`."""
+    return Lot(**dict(zip(LOT_FIELDS, row, strict=True)))
+
+
 def _lease(row: RowMapping) -> Lease:
-    return Lease(**{name: row[name] for name in _LEASE_FIELDS})
+    return Lease(**{name: row[name] for name in LEASE_FIELDS})
 
 
 def _lot(row: RowMapping) -> Lot:
-    return Lot(**{name: row[name] for name in _LOT_FIELDS})
+    return Lot(**{name: row[name] for name in LOT_FIELDS})

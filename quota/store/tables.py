@@ -5,6 +5,8 @@
 ledger is slow; `quota.invariants` recomputes it. See docs/decisions/0001-books.md.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -37,6 +39,12 @@ metadata = MetaData(
 
 # SQLite numbers rows by itself only for INTEGER, PostgreSQL wants the wide kind.
 _RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Index only the rows of a condition, on either database."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 accounts = Table(
     "accounts",
@@ -72,12 +80,7 @@ lots = Table(
     CheckConstraint("remaining >= 0", name="remaining_not_negative"),
     CheckConstraint("ends_at > starts_at", name="lot_has_a_length"),
     Index("ix_lots_account_id_ends_at", "account_id", "ends_at"),
-    Index(
-        "ix_lots_open",
-        "account_id",
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
-    ),
+    Index("ix_lots_open", "account_id", **_where("closed_at IS NULL")),
 )
 
 entries = Table(
@@ -101,13 +104,7 @@ entries = Table(
     UniqueConstraint("transfer_id", "part"),
     Index("ix_entries_lease_id", "lease_id"),
     # Usage of a week is asked for by many accounts at once; a sum over the ledger would be slow.
-    Index(
-        "ix_entries_charges",
-        "account_id",
-        "from_at",
-        sqlite_where=text("kind = 'charge'"),
-        postgresql_where=text("kind = 'charge'"),
-    ),
+    Index("ix_entries_charges", "account_id", "from_at", **_where("kind = 'charge'")),
 )
 
 leases = Table(
@@ -143,15 +140,9 @@ leases = Table(
         "account_id",
         "server_name",
         unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
+        **_where("state <> 'ended'"),
     ),
-    Index(
-        "ix_leases_open_state",
-        "state",
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
-    ),
+    Index("ix_leases_open_state", "state", **_where("state <> 'ended'")),
     CheckConstraint("hold >= 0", name="hold_not_negative"),
 )
 
@@ -253,12 +244,7 @@ hour_requests = Table(
     Column("granted", Amount),
     Column("answer", Text, nullable=False),
     Index("ix_hour_requests_account_id", "account_id", "asked_at"),
-    Index(
-        "ix_hour_requests_open",
-        "asked_at",
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
-    ),
+    Index("ix_hour_requests_open", "asked_at", **_where("state = 'open'")),
 )
 
 # Rules that were changed while the lab runs; each stands above what lab.yaml says.
@@ -286,11 +272,19 @@ attachments = Table(
     Column("ended_at", Instant),
     Column("end_reason", String(32)),
     Index("ix_attachments_account_id", "account_id", "started_at"),
-    Index(
-        "uq_attachments_open",
-        "account_id",
-        unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
+    Index("uq_attachments_open", "account_id", unique=True, **_where("ended_at IS NULL")),
+)
+
+# A calendar address; of its secret only the hash is kept.
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("hub_id", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("section", String(64), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("made_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Index("ix_feeds_owner", "hub_id", "owner"),
 )

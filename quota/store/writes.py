@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.chain import GENESIS, heads_hash
@@ -14,6 +14,7 @@ from quota.leases import Lease
 from quota.ledger import ZERO, Account, Entry, Lot
 from quota.placement import FULL_MGPU, Ask, GpuUse
 from quota.reconcile import Notice
+from quota.store.statements import Statement, change, write, written_point
 from quota.store.tables import (
     accounts,
     checkpoint_heads,
@@ -31,24 +32,24 @@ _LEASE_FIELDS = tuple(Lease.__slots__)
 _LOT_FIELDS = tuple(Lot.__slots__)
 
 # Compiled once: an admission is bound by Python, not by the disk.
-_UPDATE_ACCOUNT = (
+_UPDATE_ACCOUNT = Statement(
     update(accounts)
     .where(accounts.c.id == bindparam("account_key"))
     .values({name: bindparam(name) for name in
              ("posted", "held", "debt", "seq", "head", "allowance_from")})
 )  # fmt: skip
-_UPDATE_LOT = (
+_UPDATE_LOT = Statement(
     update(lots)
     .where(lots.c.id == bindparam("lot_key"))
     .values({name: bindparam(name) for name in ("amount", "remaining", "ends_at", "closed_at")})
 )
-_UPDATE_LEASE = (
+_UPDATE_LEASE = Statement(
     update(leases)
     .where(leases.c.id == bindparam("lease_key"))
     .values({name: bindparam(name) for name in _LEASE_FIELDS if name not in ("id", "account_id")})
 )
 # Only if there is still room: of two that reach for the same slot, one gets it.
-_TAKE_GPU = (
+_TAKING = (
     update(gpus)
     .where(
         gpus.c.uuid == bindparam("gpu"),
@@ -63,7 +64,24 @@ _TAKE_GPU = (
         sharers=gpus.c.sharers + 1,
     )
 )
-_NEW_LOT, _NEW_ENTRY, _NEW_LEASE = insert(lots), insert(entries), insert(leases)
+_TAKE_GPU = Statement(_TAKING)
+# The same as a question that fails where nothing was taken, and all that is sent with it.
+_TAKE_GPU_OR_FAIL = Statement(
+    select(literal(1) // func.count()).select_from(_TAKING.returning(gpus.c.uuid).cte("taken"))
+)
+_RELEASE_GPU = Statement(
+    update(gpus)
+    .where(gpus.c.uuid == bindparam("gpu"))
+    .values(
+        used_mgpu=gpus.c.used_mgpu - bindparam("share"),
+        used_mib=gpus.c.used_mib - bindparam("mib"),
+        sharers=gpus.c.sharers - 1,
+    )
+)
+_NEW_LOT, _NEW_ENTRY, _NEW_LEASE = (
+    Statement(insert(table).values({column.name: bindparam(column.name) for column in table.c}))
+    for table in (lots, entries, leases)
+)
 _NEW_ACCOUNT = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(accounts).on_conflict_do_nothing()
     for dialect in (sqlite, postgresql)
@@ -96,16 +114,16 @@ def save_accounts(tx: Connection, some: Iterable[Account]) -> None:
         return
     new = [_lot_row(account, lot) for account in touched for lot in account.new_lots]
     if new:
-        tx.execute(_NEW_LOT, new)
+        write(tx, _NEW_LOT, new)
     changed = [row for account in touched for row in _changed_lots(account)]
     if changed:
-        tx.execute(_UPDATE_LOT, changed)
-    failpoint("lots_saved")
+        write(tx, _UPDATE_LOT, changed)
+    written_point(tx, "lots_saved")
     rows = [_entry_row(account, one) for account in touched for one in account.new_entries]
     if rows:
-        tx.execute(_NEW_ENTRY, rows)
-    failpoint("entries_saved")
-    tx.execute(_UPDATE_ACCOUNT, [
+        write(tx, _NEW_ENTRY, rows)
+    written_point(tx, "entries_saved")
+    write(tx, _UPDATE_ACCOUNT, [
         {"account_key": one.id, "posted": one.posted, "held": one.held, "debt": one.debt,
          "seq": one.seq, "head": one.head, "allowance_from": one.allowance_from}
         for one in touched
@@ -126,7 +144,7 @@ def _changed_lots(account: Account) -> list[dict[str, Any]]:
 
 def insert_lease(tx: Connection, lease: Lease) -> None:
     """Write a new lease."""
-    tx.execute(_NEW_LEASE, _lease_row(lease))
+    write(tx, _NEW_LEASE, [_lease_row(lease)])
 
 
 def update_lease(tx: Connection, before: Lease, after: Lease) -> None:
@@ -147,7 +165,7 @@ def update_leases(tx: Connection, pairs: Iterable[tuple[Lease, Lease]]) -> None:
         del row["account_id"]
         rows.append(row)
     if rows:
-        tx.execute(_UPDATE_LEASE, rows)
+        write(tx, _UPDATE_LEASE, rows)
 
 
 def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
@@ -159,23 +177,28 @@ def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
 
 def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
     """Occupy a part of a GPU; False when somebody else was faster."""
-    wanted = {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
-    taken = tx.execute(_TAKE_GPU, wanted)
+    is_taken = change(tx, _TAKE_GPU, _taking(uuid, ask, max_sharers)) == 1
     failpoint("slot_taken")
-    return taken.rowcount == 1
+    return is_taken
+
+
+def take_gpu_late(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> None:
+    """Occupy a part of a GPU with what is sent next, so that its row is locked for a moment.
+
+    All who start a session reach for the same row. If somebody else was faster, that shows later,
+    at the commit at the latest, as `quota.store.statements.OvertakenError`.
+    """
+    write(tx, _TAKE_GPU_OR_FAIL, [_taking(uuid, ask, max_sharers)])
+    written_point(tx, "slot_taken")
+
+
+def _taking(uuid: str, ask: Ask, max_sharers: int) -> dict[str, Any]:
+    return {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
 
 
 def release_gpu(tx: Connection, uuid: str, ask: Ask) -> None:
     """Give an occupation back."""
-    tx.execute(
-        update(gpus)
-        .where(gpus.c.uuid == uuid)
-        .values(
-            used_mgpu=gpus.c.used_mgpu - ask.share_mgpu,
-            used_mib=gpus.c.used_mib - ask.memory_mib,
-            sharers=gpus.c.sharers - 1,
-        )
-    )
+    write(tx, _RELEASE_GPU, [{"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib}])
 
 
 def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> None:

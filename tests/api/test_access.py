@@ -75,6 +75,15 @@ ROWS = [
     Row("GET /v1/requests?account=ada", "403 200 200 404 200 404 404 401", None, "/v1/requests"),
     Row("PUT /v1/refunds/outage", "403 200 403 403 403 403 403 401", REFUND,
         "/v1/refunds/{incident}"),
+    Row("GET /v1/calendar-feeds", "403 200 200 200 200 200 200 401", None, "/v1/calendar-feeds"),
+    Row("PUT /v1/calendar-feeds/{new}", "403 200 200 404 200 200 404 401",
+        {"hub_id": "main", "section": "utc"}, "/v1/calendar-feeds/{feed_id}"),
+    Row("PUT /v1/calendar-feeds/{new}", "403 404 404 404 404 404 404 401",
+        {"hub_id": "main", "section": "zz"}, "/v1/calendar-feeds/{feed_id}"),
+    Row("DELETE /v1/calendar-feeds/{feed}", "403 204 404 404 204 404 404 401", None,
+        "/v1/calendar-feeds/{feed_id}"),
+    Row("DELETE /v1/calendar-feeds/{new}", "403 404 404 404 404 404 404 401", None,
+        "/v1/calendar-feeds/{feed_id}"),
     Row("PUT /v1/attachments/{new}", "403 403 200 404 403 403 403 401", ATTACH,
         "/v1/attachments/{attachment_id}"),
     Row("PUT /v1/attachments/{new}", "403 403 404 404 403 403 403 401",
@@ -189,6 +198,11 @@ class _ready:  # noqa: N801
             made = lab.call("PUT", f"/v1/attachments/{uuid4()}", "token-tomas", json=ATTACH)
             assert made.status_code == 200, made.text
             return path.replace("{attached}", made.json()["id"])
+        if "{feed}" in path:
+            body = {"hub_id": "main", "section": "utc"}
+            made = lab.call("PUT", f"/v1/calendar-feeds/{uuid4()}", "token-ada", json=body)
+            assert made.status_code == 200, made.text
+            return path.replace("{feed}", made.json()["id"])
         if "{lease}" in path:
             self.lease, self.ref = lab.books.run("ada", "cpu")
             return path.replace("{lease}", str(self.lease))

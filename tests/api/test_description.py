@@ -47,6 +47,77 @@ def test_every_route_has_an_example_of_each_answer_and_body(described: dict[str,
             assert {"401", "403", "503"} <= set(route["responses"]), where
 
 
+# Lists that are a part of one answer: what a person has, sees or gets is bounded by itself.
+WHOLE_LISTS = {
+    ("/v1/accounts/{account}", "lots"), ("/v1/accounts/{account}", "sessions"),
+    ("/v1/accounts/{account}", "charges"), ("/v1/accounts/{account}", "notices"),
+    ("/v1/accounts/{account}/explanation", "lines"), ("/v1/spawn-options/{account}", "flavors"),
+    ("/v1/spawn-options/{account}", "images"), ("/v1/spawn-options/{account}", "notices"),
+    ("/v1/week/{section}", "due"), ("/v1/week/{section}", "co_working"),
+    ("/v1/week/{section}", "office_hours"), ("/v1/week/{section}", "blackouts"),
+    ("/v1/usage", "lines"),  # streamed
+}  # fmt: skip
+
+
+def test_every_list_is_read_by_page(described: dict[str, Any]) -> None:
+    whole, paged = set(), 0
+    for path, route in _routes(described, "get"):
+        schema = _answer_of(described, route)
+        lists = [name for name, one in schema.get("properties", {}).items()
+                 if one.get("type") == "array"]  # fmt: skip
+        asked = {one["name"] for one in route.get("parameters", ())}
+        if "next" in schema.get("properties", {}):
+            assert {"cursor", "page_size"} <= asked, path
+            assert "next" in schema["required"], path
+            paged += 1
+        else:
+            assert "cursor" not in asked, path
+            whole |= {(path, name) for name in lists}
+    assert whole == WHOLE_LISTS
+    assert paged >= 10
+
+
+def test_every_editable_thing_has_a_tag(described: dict[str, Any]) -> None:
+    """What can be both read and replaced under one address is replaced with If-Match only."""
+    editable = 0
+    for path, methods in described["paths"].items():
+        if not ({"put", "get"} <= set(methods) and path.startswith("/v1")):
+            continue
+        if path == "/v1/leases/{lease_id}":
+            continue  # asked for under its id, and changed by the worker only
+        editable += 1
+        assert "ETag" in methods["get"]["responses"]["200"]["headers"], path
+        assert "ETag" in methods["put"]["responses"]["200"]["headers"], path
+        for method in {"put", "delete"} & set(methods):
+            asked = {one["name"].lower() for one in methods[method]["parameters"]}
+            assert {"if-match", "if-none-match"} <= asked, (method, path)
+            assert {"412", "428"} <= set(methods[method]["responses"]), (method, path)
+    assert editable == 5
+
+
+def test_every_change_can_be_repeated(described: dict[str, Any]) -> None:
+    """A change carries the id that its caller made: in the address, or in the body of the bulk."""
+    for method in ("put", "delete"):
+        for path, _ in _routes(described, method):
+            assert "{" in path, (method, path)
+    assert [path for path, _ in _routes(described, "post")] == ["/v1/grants/bulk"]
+    for method in ("put", "post"):
+        for path, route in _routes(described, method):
+            assert {"409", "422"} <= set(route["responses"]), (method, path)
+
+
+def _routes(described: dict[str, Any], method: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(path, methods[method]) for path, methods in described["paths"].items()
+            if method in methods]  # fmt: skip
+
+
+def _answer_of(described: dict[str, Any], route: dict[str, Any]) -> dict[str, Any]:
+    schema = route["responses"]["200"].get("content", {}).get("application/json", {})
+    name = schema.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = described["components"]["schemas"].get(name, {})
+    return found
+
+
 def test_the_examples_of_a_route_are_of_its_type(described: dict[str, Any]) -> None:
     """Each example satisfies the schema that stands beside it, references followed."""
     checked = 0

@@ -3,13 +3,16 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine, text
 
 from quota.store.engine import open_engine
@@ -113,6 +116,13 @@ def start_again(url: str) -> None:
     wait_until("the database starts again", starts, within_s=60)
 
 
+def start_if_gone(url: str) -> None:
+    """Do what whoever looks after PostgreSQL does: it gives up when it cannot write its log."""
+    pid_file = _data_of(url) / "postmaster.pid"
+    if not pid_file.exists() or not Path(f"/proc/{postmaster_of(url)}").exists():
+        start_again(url)
+
+
 def wait_until(what: str, is_so: Callable[[], bool], *, within_s: float = 20) -> float:
     """Wait for something that must come true; return how long it took."""
     began = time.monotonic()
@@ -120,6 +130,43 @@ def wait_until(what: str, is_so: Callable[[], bool], *, within_s: float = 20) ->
         assert time.monotonic() - began < within_s, f"{what}: not within {within_s} s"
         time.sleep(0.02)
     return time.monotonic() - began
+
+
+@contextmanager
+def hanging(url: str) -> Iterator[None]:
+    """Let a database answer nobody: a file is locked, a server is stopped with all it has."""
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            yield
+            holder.execute("ROLLBACK")
+        return
+    main = postmaster_of(url)
+    children = Path(f"/proc/{main}/task/{main}/children").read_text()
+    pids = [main, *map(int, children.split())]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def small_disk(size_mib: int) -> Iterator[Path]:
+    """Mount a memory disk of a size, where this user may."""
+    folder = Path(tempfile.mkdtemp(prefix="gpulab-disk-"))
+    folder.chmod(0o755)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(folder)]
+    try:
+        if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+            pytest.skip("a disk that is full has to be mounted, and this user may not")
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+    finally:
+        folder.rmdir()
 
 
 def _data_of(url: str) -> Path:

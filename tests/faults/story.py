@@ -5,15 +5,20 @@ how far the people got. Each step may be done again as a whole: every id in it i
 or browser that got no answer repeats what it asked.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
 
+from api.deadlines import read_deadlines, write_deadlines
+from api.enforce import Enforcer
+from api.gpus import GpuDevice
+from api.worker import Worker
+from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.feeds import make_feed, revoke_feed
 from quota.invariants import describe
 from quota.observed import Observed
 from quota.refunding import Incident
@@ -21,7 +26,8 @@ from quota.roster import RosterRow, plan_import
 from quota.rulebook import entry_tag
 from quota.store.engine import open_engine
 from quota.views import LeaseView
-from tests.quota.books import NOON, Desk, gpu, hours, lab_with
+from tests.faults.machine import Machine
+from tests.quota.books import NOON, Desk, hours, lab_with
 
 STEP = timedelta(minutes=6)
 OLGA, TOMAS = By(actor="olga"), By(actor="tomas")
@@ -39,6 +45,23 @@ def at(step: int) -> datetime:
     return NOON + step * STEP
 
 
+class Gpus:
+    """Three virtual GPUs, as the worker finds them."""
+
+    def devices(self) -> tuple[GpuDevice, ...]:
+        return tuple(GpuDevice(uuid=f"GPU-{number}", name="Virtual GPU", memory_mib=16384,
+                               kind="virtual") for number in range(3))  # fmt: skip
+
+
+class Policy:
+    """A file of rules that nobody changes."""
+
+    lab = LAB
+
+    def refresh(self) -> bool:
+        return False
+
+
 @dataclass
 class Story:
     """One process of the lab; `folder` is what outlives it."""
@@ -46,27 +69,34 @@ class Story:
     url: str
     folder: Path
     desk: Desk = field(init=False)
-    gone: dict[str, Observed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.engine = open_engine(self.url)
         self.desk = Desk(self.engine, LAB)
         self.desk.books.reload_rules()
-        for one in self._saved("running"):
-            self.desk.containers[one.ref] = one
-        self.gone = {one.ref: one for one in self._saved("gone")}
+        self.machine = Machine(self.folder, self.desk.clock)
+        self.note = self.folder / "deadlines.json"
+        # The hub says yes to every stop and never stops anything: the machine has to be asked.
+        self.enforcer = Enforcer(self.machine, lambda *_: True, hub_budget_s=0, grace_s=20,
+                                 on_gone=lambda: None)  # fmt: skip
+        self.worker = Worker(
+            self.desk.books, self.machine, self.enforcer, Gpus(), policy=Policy(),
+            save_deadlines=lambda some: write_deadlines(self.note, some), metrics=WorkerMetrics(),
+        )  # type: ignore[arg-type]  # fmt: skip
 
     # -- going on --------------------------------------------------------------------------
 
-    def live(self, first: int = 0) -> None:
-        """Do all steps from one on."""
-        for number in range(first, len(STEPS)):
+    def live(self, first: int = 0, last: int | None = None) -> None:
+        """Do all steps from one on, or up to one."""
+        for number in range(first, len(STEPS) if last is None else last):
             (self.folder / "step").write_text(str(number))
             self.desk.clock.set(max(self.desk.clock.now(), at(number)))
             STEPS[number](self)
 
     def settle(self, since: datetime) -> None:
         """Two ticks after a crash: the laws hold, no hold is lost, and a scholar can start."""
+        # The watchdog reads it whatever became of the worker: whole or not there, never in part.
+        read_deadlines(self.note)
         for tick in (1, 2):
             self.desk.clock.set(since + tick * timedelta(seconds=15))
             self.tick()
@@ -89,38 +119,22 @@ class Story:
     # -- the runtime -----------------------------------------------------------------------
 
     def start(self, ref: str, who: str, flavor: str, lease_id: UUID | None) -> None:
-        """A container starts now, unless it did so before the crash."""
-        if ref not in self.desk.containers and ref not in self.gone:
-            self.desk.containers[ref] = Observed(
-                ref=ref, lease_id=lease_id, hub_id="main", account=who, server_name=ref,
-                flavor=flavor, started_at=self.desk.clock.now(), finished_at=None,
-                exit_code=None,
-            )  # fmt: skip
-        self._save()
-
-    def finish(self, ref: str) -> None:
-        if ref in self.desk.containers and self.desk.containers[ref].finished_at is None:
-            self.desk.finish(ref)
-        self._save()
+        self.machine.start(Observed(
+            ref=ref, lease_id=lease_id, hub_id="main", account=who, server_name=ref,
+            flavor=flavor, started_at=self.desk.clock.now(), finished_at=None, exit_code=None,
+        ))  # fmt: skip
 
     def tick(self) -> None:
-        before = dict(self.desk.containers)
-        result = self.desk.tick()
-        for ref in result.removals:
-            self.gone[ref] = before[ref]
-        for order in result.stops:
-            self.finish(order.ref)
-        self._save()
-
-    def _save(self) -> None:
-        for name, some in (("running", self.desk.containers), ("gone", self.gone)):
-            text = json.dumps([_written(one) for one in some.values()])
-            (self.folder / f"{name}.new").write_text(text)
-            (self.folder / f"{name}.new").replace(self.folder / name)
-
-    def _saved(self, name: str) -> list[Observed]:
-        path = self.folder / name
-        return [_read(one) for one in json.loads(path.read_text())] if path.exists() else []
+        """One pass of the worker, with all that it began."""
+        self.worker.take_inventory()
+        running = {one.ref for one in self.machine.observe() if one.is_running}
+        result = self.worker.tick()
+        for begun in list(self.enforcer._busy.values()):
+            begun.result(timeout=20)
+        note = read_deadlines(self.note)
+        assert note is not None
+        assert {one.ref for one in note.sessions} <= running
+        assert {one.ref for one in result.stops} <= running
 
     # -- what people ask -------------------------------------------------------------------
 
@@ -128,23 +142,12 @@ class Story:
         return self.desk.ask(who, flavor, lease_id=id_of(name), server=name)
 
 
-def _written(one: Observed) -> dict[str, object]:
-    return {name: str(value) if isinstance(value := getattr(one, name), datetime | UUID)
-            else value for name in Observed.__slots__}  # fmt: skip
-
-
-def _read(saved: dict[str, str]) -> Observed:
-    instants = {name: datetime.fromisoformat(saved[name]) if saved[name] else None
-                for name in ("started_at", "finished_at")}  # fmt: skip
-    lease_id = UUID(saved["lease_id"]) if saved["lease_id"] else None
-    return Observed(**(saved | instants | {"lease_id": lease_id}))  # type: ignore[arg-type]
-
-
 # -- the steps --------------------------------------------------------------------------------
 
 
 def _open(story: Story) -> None:
-    story.desk.books.set_inventory([gpu(f"GPU-{number}") for number in range(3)])
+    story.desk.books.ping()
+    story.worker.take_inventory()
 
 
 def _ada_starts(story: Story) -> None:
@@ -167,8 +170,8 @@ def _time_passes(story: Story) -> None:
 
 def _hours_are_given(story: Story) -> None:
     until = at(100)
-    story.desk.books.grant(id_of("plain"), "blaise", hours("2"), author="olga", reason="talk",
-                           until=until)  # fmt: skip
+    story.desk.office.grant(id_of("plain"), "blaise", hours("2"), by=OLGA, reason="talk",
+                            until=until)  # fmt: skip
     story.desk.office.grant(id_of("olga's"), "ada", hours("1"), by=OLGA, reason="talk",
                             until=until)  # fmt: skip
     story.desk.office.grant(id_of("tomas'"), "ada", hours("0.5"), by=TOMAS, reason="exercise",
@@ -214,6 +217,8 @@ def _rules_change(story: Story) -> None:
     plan = plan_import(story.desk.books.lab, rows, remove_others=False)
     if not plan.is_empty:
         office.import_roster(plan, by=OLGA, reason="late arrival")
+    make_feed(story.desk.books, id_of("feed"), "ada", "utc", by=By(actor="ada"))
+    revoke_feed(story.desk.books, id_of("feed"), by=By(actor="ada"))
 
 
 def _something_strange_runs(story: Story) -> None:
@@ -223,11 +228,12 @@ def _something_strange_runs(story: Story) -> None:
 
 
 def _all_go_home(story: Story) -> None:
+    """One asks for the end and leaves it to the worker, the other's server just ends."""
     story.desk.books.stop_lease(id_of("ada"), "person")
-    for ref in ("ada", "stray"):
-        story.finish(ref)
-    story.tick()
-    story.tick()
+    story.machine.finish("stray")
+    for _ in range(3):
+        story.desk.clock.advance(timedelta(seconds=15))
+        story.tick()
 
 
 STEPS: tuple[Callable[[Story], None], ...] = (

@@ -5,6 +5,7 @@ import threading
 import pytest
 from sqlalchemy import Engine
 
+from quota import amending
 from quota.audit import By
 from quota.errors import BadRule, NoSuchThing, StaleEdit
 from quota.rulebook import Amendment, amended, entry_body, rules_of
@@ -41,6 +42,16 @@ def test_p13_the_second_of_two_organizers_is_told(desk: Desk) -> None:
     assert desk.balance() == "12.00"
     change(desk, 12, tag=tag, by=OMAR)  # the same again is no harm
     assert len(desk.office.trail()) == 1
+
+
+def test_p13_catches_an_edit_that_asks_for_no_tag(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: whoever comes last wins, and nobody is told."""
+    _, tag = desk.office.rule("sections", "utc")
+    monkeypatch.setattr(amending, "entry_tag", lambda *_: tag)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        test_p13_the_second_of_two_organizers_is_told(desk)
 
 
 def test_p13_two_organizers_at_the_same_moment(engine: Engine) -> None:

@@ -86,7 +86,7 @@ def test_a_ta_has_an_own_budget_and_own_sections_only(desk: Desk) -> None:
 def test_a_grant_by_a_ta_pays_a_debt_first(desk: Desk) -> None:
     desk.follow(lab_with(ta_hours_per_week=hours("3"), section="hours_in_weeks: {}"))
     desk.follow(lab_with("scholars: {ada: {hours_per_week: 0}}", ta_hours_per_week=hours("3")))
-    desk.books.grant(uuid4(), "ada", hours("1"), author="olga", reason="x")
+    desk.office.grant(uuid4(), "ada", hours("1"), by=By(actor="olga"), reason="x")
     desk.run()
     desk.clock.advance(timedelta(hours=2))
     desk.go(minutes=1)
@@ -139,7 +139,7 @@ def test_a_file_that_is_too_long_or_no_csv_or_without_a_column_is_refused() -> N
         ("", "1", "x", "no user name"),
         ("ada", "1", " ", "needs a reason"),
         ("ada", "1", "x\0y", "one line"),
-        ("ada", "1", "x" * 501, "one line"),
+        ("ada", "1", "x" * 501, "at most 500"),
         ("ada", "0", "x", "more than 0"),
         ("ada", "-2", "x", ""),
         ("ada", "nan", "x", ""),

@@ -55,7 +55,9 @@ def test_help_that_ends_between_two_ticks_pays_up_to_the_millisecond(helped: Des
 def test_help_is_drawn_before_what_ends_earlier(helped: Desk) -> None:
     helped.run()
     until = helped.clock.now() + timedelta(minutes=10)
-    helped.books.grant(uuid4(), "ada", hours("1"), author="olga", reason="extra", until=until)
+    helped.office.grant(
+        uuid4(), "ada", hours("1"), by=By(actor="olga"), reason="extra", until=until
+    )
     attach(helped, minutes=30)
     helped.go(every_s=60, minutes=9)
     view = helped.books.account("ada")

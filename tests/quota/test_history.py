@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.chain import GENESIS, entry_hash
 from quota.invariants import Violation, describe
 from quota.ledger import Entry
@@ -239,8 +240,13 @@ def figures(tx: Connection) -> list[Any]:
 
 
 def test_p15_figures_made_anew_are_the_same(history: Desk) -> None:
-    history.books.grant(uuid4(), "ada", hours("2"), author="olga", reason="for the rebuild")
+    history.office.grant(uuid4(), "ada", hours("2"), by=By(actor="olga"), reason="for the rebuild")
     history.run("ada")
+    _lease_id, ref = history.run("emeka")
+    history.clock.advance(timedelta(hours=2))
+    history.finish(ref)
+    history.tick()
+    assert history.books.account("emeka").debt > GpuTime.ZERO
     with reading(history.engine) as tx:
         before = figures(tx)
     with transaction(history.engine) as tx:

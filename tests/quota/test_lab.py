@@ -18,6 +18,7 @@ from quota.lab_file import MOST_BYTES, LabFileError, load_lab, parse_lab
 from quota.lab_gpus import DeclaredGpu, Flavor, GpuPolicy, Image
 from quota.lab_people import Absence, Pool, Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, ProgramWeek, RollOver
+from tests.quota.books import gpu
 
 ROOT = Path(__file__).parents[2]
 MODELS = (
@@ -70,8 +71,8 @@ def test_the_lab_that_ships_loads_and_has_no_dates() -> None:
     assert (lab.role_of("olga"), lab.role_of("tomas")) == ("organizer", "ta")
     assert list(lab.flavors) == ["cpu", "quarter-gpu", "half-gpu", "whole-gpu"]
     assert [f.weight_mgpu for f in lab.flavors.values()] == [0, 250, 500, 1000]
-    assert lab.gpus.memories_mib == (16384, 16384)
-    assert lab.unplaceable(lab.gpus.memories_mib) == ()
+    assert [(one.memory_mib, one.count) for one in lab.gpus.declared] == [(16384, 2)]
+    assert lab.unplaceable(lab.gpus.declared) == ()
     assert lab.policy == Policy()
 
 
@@ -114,8 +115,8 @@ def test_a_person_has_one_section_and_one_role() -> None:
 
 def test_flavors_too_large_for_the_real_gpus_are_named() -> None:
     lab = parse_lab(GOOD, "lab.yaml")
-    assert lab.unplaceable((4096, 8192)) == ()
-    assert lab.unplaceable((4096, 8191)) == ("half",)
+    assert lab.unplaceable([gpu("a", 4096), gpu("b", 8192)]) == ()
+    assert lab.unplaceable([gpu("a", 4096), gpu("b", 8191)]) == ("half",)
     assert lab.unplaceable(()) == ("half",)
 
 
@@ -233,6 +234,8 @@ def test_nothing_in_a_lab_changes() -> None:
         ("share_mgpu: 500", "share_mgpu: 2500", "share_mgpu: 2500 is too much; write 1000 or"),
         ("share_mgpu: 500", "share_mgpu: 0.5", "0.5 is not a whole number; write one like"),
         ("share_mgpu: 500", "share_mgpu: true", "true is not a whole number; write one like"),
+        ("weight_mgpu: 0", "weight_mgpu: 0, gpu_models: [H100]", "without a GPU names GPU models"),
+        ("share_mgpu: 500", 'share_mgpu: 500, gpu_models: [""]', "there is nothing in it"),
         ("gpulab/base:latest", "not a reference", "is not a Docker image reference"),
         ("gpulab/base:latest", "-v", "is not a Docker image reference"),
         ('base: {docker: "gpulab/base:latest"}', "base:", "images.base: nothing is written here"),

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from quota.audit import By
 from quota.errors import InsufficientBalance, OutsideProgram, TooManySessions
 from tests.quota.books import PROGRAM, Desk, hours, lab_with
 
@@ -83,7 +84,7 @@ def test_a_boost_that_ends_under_a_silent_worker_still_pays_for_its_time(desk: D
     _, ref = desk.run()
     desk.clock.advance(timedelta(hours=2))
     # Settles the account while nobody knows yet what ran in the last hour and a half.
-    desk.books.grant(uuid4(), "ada", hours("1"), author="olga", reason="extra")
+    desk.office.grant(uuid4(), "ada", hours("1"), by=By(actor="olga"), reason="extra")
     desk.finish(ref)
     desk.tick()
     assert desk.books.account("ada").balance == hours("10.5"), "1.5 h were the boost's"
@@ -176,7 +177,7 @@ def test_roll_over_keeps_a_part_and_is_used_first(desk: Desk) -> None:
 
 def test_roll_over_is_of_allowances_not_of_grants_or_rolled_hours(desk: Desk) -> None:
     desk.follow(lab_with(PROGRAM + "roll_over: {percent: 100}"))
-    desk.books.grant(uuid4(), "ada", hours("5"), author="olga", reason="extra")
+    desk.office.grant(uuid4(), "ada", hours("5"), by=By(actor="olga"), reason="extra")
     desk.at("2026-12-01T12:00")
     assert desk.sources() == {"roll_over": "10", "allowance": "10"}
     desk.use(minutes=5)

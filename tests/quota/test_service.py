@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.errors import GrantConflict, InsufficientBalance, LeaseConflict, TooManySessions
 from tests.quota.books import Desk, hours
 
@@ -62,11 +63,15 @@ def test_a_grant_lets_an_exhausted_scholar_start_again(desk: Desk) -> None:
     desk.run("emeka")
     desk.go(hours=1, minutes=1, every_s=17)
     grant_id = uuid4()
-    view = desk.books.grant(grant_id, "emeka", hours("2"), author="olga", reason="demo week")
-    again = desk.books.grant(grant_id, "emeka", hours("2"), author="olga", reason="demo week")
+    view = desk.office.grant(
+        grant_id, "emeka", hours("2"), by=By(actor="olga"), reason="demo week"
+    )
+    again = desk.office.grant(
+        grant_id, "emeka", hours("2"), by=By(actor="olga"), reason="demo week"
+    )
     assert view == again
     with pytest.raises(GrantConflict):
-        desk.books.grant(grant_id, "emeka", hours("3"), author="olga", reason="demo week")
+        desk.office.grant(grant_id, "emeka", hours("3"), by=By(actor="olga"), reason="demo week")
     account = desk.books.account("emeka")
     assert account.debt == hours("0"), "the overspend is paid from the grant"
     assert hours("1.99") < account.balance < hours("2")

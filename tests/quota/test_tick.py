@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.leases import END_TEXTS
 from quota.observed import Observed
 from quota.reconcile import end_text
@@ -121,7 +122,7 @@ def test_one_of_a_flavor_that_is_gone_costs_nothing_and_goes_on(desk: Desk) -> N
 def test_warnings_come_again_after_more_hours_were_given(desk: Desk) -> None:
     desk.run("emeka")
     desk.go(minutes=46, every_s=120)
-    desk.books.grant(uuid4(), "emeka", hours("2"), author="olga", reason="a due date")
+    desk.office.grant(uuid4(), "emeka", hours("2"), by=By(actor="olga"), reason="a due date")
     desk.go(minutes=121, every_s=60)
     texts = [one.text.partition(" of ")[0] for one in desk.books.account("emeka").notices]
     assert (

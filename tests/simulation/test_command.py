@@ -134,7 +134,7 @@ def test_numbers_read_as_people_say_them() -> None:
 def test_a_failing_seed_is_printed_with_how_to_see_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(_search: object, seed: int, _path: Path) -> None:
+    def broken(_search: object, seed: int, _url: str | None) -> None:
         raise BrokenLaw(7, search.SystemClock().now(), "tick", [])
 
     monkeypatch.setattr(search, "search_seed", broken)

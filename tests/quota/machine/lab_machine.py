@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from quota import answers
 from quota.amount import GpuTime
+from quota.audit import By
 from quota.clock import ManualClock, to_ms
 from quota.desk import open_desk
 from quota.errors import InsufficientBalance, Refusal
@@ -22,6 +23,7 @@ from quota.lab import Lab
 from quota.lab_file import parse_lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
+from quota.office import Office
 from quota.service import Books
 from quota.store import reads
 from quota.store.engine import reading, transaction
@@ -124,7 +126,9 @@ class LabMachine(RuleBasedStateMachine):
     def grant(self, who: str, minutes: int) -> None:
         grant_id, amount = uuid4(), GpuTime.parse(f"{minutes} min")
         for _ in range(2):
-            self.books.grant(grant_id, who, amount, author="olga", reason="for the model")
+            Office(self.books).grant(
+                grant_id, who, amount, by=By(actor="olga"), reason="for the model"
+            )
         self.model.give(who, amount.mgpu_ms, to_ms(self.clock.now()))
 
     # -- the runtime -----------------------------------------------------------

@@ -11,11 +11,12 @@ from sqlalchemy import Engine
 from quota.ledger import Account
 from tests.quota.machine.lab_machine import LabMachine
 from tests.quota.memory import empty
+from tests.quota.sizes import IS_FUZZ
 
-# A failing seed is printed; GPULAB_SEED=<it> plays the same again.
+# A failing part's seed is printed; with GPULAB_SEED=<it> part 0 plays the same again.
 SEED = int(os.environ.get("GPULAB_SEED") or random.randrange(2**32))
 QUICK = settings(
-    max_examples=12,
+    max_examples=5,
     stateful_step_count=50,
     deadline=None,
     database=None,
@@ -23,13 +24,16 @@ QUICK = settings(
     suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
 )
-PROMISED = settings(QUICK, max_examples=20, stateful_step_count=200)
+# In parts, so that several processes can share them: 20 x 200 steps, 200 x 500 in `make fuzz`.
+PARTS = 20 if IS_FUZZ else 4
+PART = settings(QUICK, max_examples=10 if IS_FUZZ else 5,
+                stateful_step_count=500 if IS_FUZZ else 200)  # fmt: skip
 
 
-def play(engine: Engine, size: settings) -> None:
-    print(f"GPULAB_SEED={SEED}")
+def play(engine: Engine, size: settings, *, by: int = SEED) -> None:
+    print(f"GPULAB_SEED={by}")
 
-    @seed(SEED)
+    @seed(by)
     class Fresh(LabMachine):
         def __init__(self) -> None:
             empty(engine)
@@ -39,21 +43,17 @@ def play(engine: Engine, size: settings) -> None:
     run_state_machine_as_test(Fresh, settings=size)
 
 
-def test_p03_the_books_equal_the_model(memory_engine: Engine) -> None:
-    play(memory_engine, QUICK)
+@pytest.mark.timeout(7200 if IS_FUZZ else 900)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_p03_the_books_equal_the_model(memory_engine: Engine, part: int) -> None:
+    play(memory_engine, PART, by=SEED + part)
 
 
 @pytest.mark.postgres
 def test_p03_the_books_equal_the_model_on_postgres(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         pytest.skip("the test above is this one on SQLite")
-    play(engine, settings(QUICK, max_examples=5))
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_p03_at_the_promised_size(memory_engine: Engine) -> None:
-    play(memory_engine, PROMISED)
+    play(engine, QUICK)
 
 
 def test_p03_the_model_catches_a_rounded_charge(
