@@ -27,7 +27,7 @@ from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
 from quota.placement import GpuUse
-from quota.store import reads, writes
+from quota.store import reads, slots, writes
 from quota.waiting import Place, Room, Waiter, place_of
 
 
@@ -245,9 +245,9 @@ def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:
     ask = ask_of(desk.lab.flavors[lease.flavor])
     max_sharers = desk.lab.gpus.max_sharers
     if desk.takes_late:
-        writes.take_gpu_late(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
+        slots.take_gpu_late(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
         return True
-    return writes.take_gpu(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
+    return slots.take_gpu(desk.tx, slot.uuid, ask, max_sharers=max_sharers)
 
 
 def _write(desk: Desk, before: Lease, after: Lease, *, is_new: bool) -> None:

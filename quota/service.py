@@ -25,7 +25,7 @@ from quota.observed import Observed
 from quota.placement import GpuUse
 from quota.readiness import Readiness
 from quota.rulebook import Amendment, Rules, rules_of
-from quota.store import reads, writes
+from quota.store import reads, slots, writes
 from quota.store.engine import reading, transaction
 from quota.store.patience import be_patient
 from quota.store.statements import OvertakenError
@@ -192,7 +192,7 @@ class Books:
     def set_inventory(self, devices: Iterable[GpuUse]) -> None:
         """Note which GPUs there are; what is on them is not touched."""
         with transaction(self.engine, step="inventory") as tx:
-            writes.save_inventory(tx, self.hub_id, devices)
+            slots.save_inventory(tx, self.hub_id, devices)
 
     def tick(self, observed: Iterable[Observed], *, seen_at: datetime) -> TickResult:
         """Bring the books up to an observation of the runtime, begun at `seen_at`."""

@@ -116,7 +116,7 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise BooksUnavailable("all connections to the database are busy") from error
     except DBAPIError as error:
-        # The only one of our statements that divides: see `writes.take_gpu_late`.
+        # The only one of our statements that divides: see `slots.take_gpu_late`.
         if isinstance(error.orig, DivisionByZero):
             raise OvertakenError from error
         if error.connection_invalidated:

@@ -5,23 +5,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.chain import GENESIS, heads_hash
-from quota.failpoints import failpoint
+from quota.clock import to_ms
 from quota.leases import Lease
 from quota.ledger import ZERO, Account, Entry, Lot
-from quota.placement import FULL_MGPU, Ask, GpuUse
+from quota.placement import Ask
 from quota.reconcile import Notice
-from quota.store.statements import Statement, change, write, written_point
+from quota.store import slots
+from quota.store.statements import Statement, write, written_point
 from quota.store.tables import (
     accounts,
     checkpoint_heads,
     checkpoints,
     counters,
     entries,
-    gpus,
     leases,
     lots,
     notices,
@@ -48,36 +48,6 @@ _UPDATE_LEASE = Statement(
     .where(leases.c.id == bindparam("lease_key"))
     .values({name: bindparam(name) for name in _LEASE_FIELDS if name not in ("id", "account_id")})
 )
-# Only if there is still room: of two that reach for the same slot, one gets it.
-_TAKING = (
-    update(gpus)
-    .where(
-        gpus.c.uuid == bindparam("gpu"),
-        gpus.c.in_service,
-        gpus.c.used_mgpu + bindparam("share") <= FULL_MGPU,
-        gpus.c.used_mib + bindparam("mib") <= gpus.c.memory_mib,
-        gpus.c.sharers < bindparam("most"),
-    )
-    .values(
-        used_mgpu=gpus.c.used_mgpu + bindparam("share"),
-        used_mib=gpus.c.used_mib + bindparam("mib"),
-        sharers=gpus.c.sharers + 1,
-    )
-)
-_TAKE_GPU = Statement(_TAKING)
-# The same as a question that fails where nothing was taken, and all that is sent with it.
-_TAKE_GPU_OR_FAIL = Statement(
-    select(literal(1) // func.count()).select_from(_TAKING.returning(gpus.c.uuid).cte("taken"))
-)
-_RELEASE_GPU = Statement(
-    update(gpus)
-    .where(gpus.c.uuid == bindparam("gpu"))
-    .values(
-        used_mgpu=gpus.c.used_mgpu - bindparam("share"),
-        used_mib=gpus.c.used_mib - bindparam("mib"),
-        sharers=gpus.c.sharers - 1,
-    )
-)
 _NEW_LOT, _NEW_ENTRY, _NEW_LEASE = (
     Statement(insert(table).values({column.name: bindparam(column.name) for column in table.c}))
     for table in (lots, entries, leases)
@@ -91,6 +61,12 @@ _SEEN = (
     .where(leases.c.id == bindparam("lease_key"), leases.c.state != "ended")
     .values(observed_until=bindparam("until"))
 )
+# The same for any number of leases in one statement; SQLite has no lists, and no round trips.
+_SEEN_LISTED = text("""
+UPDATE leases SET observed_until = seen.until
+FROM unnest(CAST(:ids AS uuid[]), CAST(:untils AS bigint[])) AS seen(id, until)
+WHERE leases.id = seen.id AND leases.state <> 'ended'
+""")
 
 
 def create_account(tx: Connection, hub_id: str, name: str, *, kind: str = "scholar") -> None:
@@ -159,7 +135,7 @@ def update_leases(tx: Connection, pairs: Iterable[tuple[Lease, Lease]]) -> None:
         if before == after:
             continue
         if before.gpu_uuid is not None and after.gpu_uuid is None:
-            release_gpu(tx, before.gpu_uuid, Ask(before.share_mgpu, before.memory_mib))
+            slots.release_gpu(tx, before.gpu_uuid, Ask(before.share_mgpu, before.memory_mib))
         row = _lease_row(after)
         row["lease_key"] = row.pop("id")
         del row["account_id"]
@@ -170,56 +146,12 @@ def update_leases(tx: Connection, pairs: Iterable[tuple[Lease, Lease]]) -> None:
 
 def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
     """Write for many leases at once up to when they have been seen running."""
-    rows = [{"lease_key": lease_id, "until": until} for lease_id, until in seen]
-    if rows:
-        tx.execute(_SEEN, rows)
-
-
-def take_gpu(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> bool:
-    """Occupy a part of a GPU; False when somebody else was faster."""
-    is_taken = change(tx, _TAKE_GPU, _taking(uuid, ask, max_sharers)) == 1
-    failpoint("slot_taken")
-    return is_taken
-
-
-def take_gpu_late(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> None:
-    """Occupy a part of a GPU with what is sent next, so that its row is locked for a moment.
-
-    All who start a session reach for the same row. If somebody else was faster, that shows later,
-    at the commit at the latest, as `quota.store.statements.OvertakenError`.
-    """
-    write(tx, _TAKE_GPU_OR_FAIL, [_taking(uuid, ask, max_sharers)])
-    written_point(tx, "slot_taken")
-
-
-def _taking(uuid: str, ask: Ask, max_sharers: int) -> dict[str, Any]:
-    return {"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib, "most": max_sharers}
-
-
-def release_gpu(tx: Connection, uuid: str, ask: Ask) -> None:
-    """Give an occupation back."""
-    write(tx, _RELEASE_GPU, [{"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib}])
-
-
-def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> None:
-    """Write which GPUs there are. One that is gone leaves service; its use is not touched."""
-    known = {
-        row.uuid: row for row in tx.execute(select(gpus).where(gpus.c.hub_id == hub_id)).all()
-    }
-    for device in devices:
-        values = {"name": device.name, "kind": device.kind, "memory_mib": device.memory_mib,
-                  "in_service": True}  # fmt: skip
-        row = known.pop(device.uuid, None)
-        if row is None:
-            tx.execute(insert(gpus).values(uuid=device.uuid, hub_id=hub_id, used_mgpu=0,
-                                           used_mib=0, sharers=0, **values))  # fmt: skip
-        elif any(getattr(row, name) != value for name, value in values.items()):
-            tx.execute(update(gpus).where(gpus.c.uuid == device.uuid).values(**values))
-    for uuid, row in known.items():
-        if row.sharers == 0:
-            tx.execute(delete(gpus).where(gpus.c.uuid == uuid))
-        elif row.in_service:
-            tx.execute(update(gpus).where(gpus.c.uuid == uuid).values(in_service=False))
+    some = list(seen)
+    if some and tx.dialect.name == "postgresql":
+        ids, untils = zip(*some, strict=True)
+        tx.execute(_SEEN_LISTED, {"ids": [*ids], "untils": [to_ms(one) for one in untils]})
+    elif some:
+        tx.execute(_SEEN, [{"lease_key": one, "until": until} for one, until in some])
 
 
 def save_notices(tx: Connection, told: Iterable[Notice]) -> None:

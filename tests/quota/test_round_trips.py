@@ -8,7 +8,7 @@ from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError
 
 from quota.errors import BooksUnavailable
 from quota.placement import Ask
-from quota.store import wire, writes
+from quota.store import slots, wire
 from quota.store.engine import reading, transaction
 from quota.store.statements import Statement, change, fetch, write
 from quota.store.tables import counters
@@ -193,15 +193,15 @@ def test_whoever_is_overtaken_at_the_commit_gets_another_slot_or_waits(
 ) -> None:
     desk = Desk(server)
     faster = iter(("blaise", "chen", "dina"))
-    take = writes.take_gpu_late
+    take = slots.take_gpu_late
 
     def overtaken(tx: Connection, uuid: str, ask: Ask, *, max_sharers: int) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(writes, "take_gpu_late", take)
+            patch.setattr(slots, "take_gpu_late", take)
             desk.ask(next(faster))
         take(tx, uuid, ask, max_sharers=max_sharers)
 
-    monkeypatch.setattr(writes, "take_gpu_late", overtaken)
+    monkeypatch.setattr(slots, "take_gpu_late", overtaken)
     ada = desk.ask("ada")
     assert (ada.lease.state, ada.lease.gpu_uuid) == ("held", "GPU-1")
     desk.books.set_inventory([gpu(f"GPU-{number}") for number in range(3)])

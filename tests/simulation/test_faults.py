@@ -16,7 +16,7 @@ from quota.simulation.deeds import DEEDS
 from quota.simulation.faults import FAULTS
 from quota.simulation.search import Done, Search, search_seed
 from quota.simulation.torture import BrokenLaw
-from quota.store import writes
+from quota.store import slots
 from tests.simulation.classes import TODAY, small_lab
 
 BUSY = Behaviour(cpu_share=0.2, session_min=40, wanted_share=1.2, start_fails=0.05, dies=0.1,
@@ -73,7 +73,7 @@ def test_p02_p04_p11_many_seeds(where: str, request: pytest.FixtureRequest) -> N
 
 
 def forgets_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "release_gpu", lambda *_args: None)
+    monkeypatch.setattr(slots, "release_gpu", lambda *_args: None)
 
 
 def forgets_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def charges_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def takes_what_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "take_gpu", lambda *_args, **_named: True)
+    monkeypatch.setattr(slots, "take_gpu", lambda *_args, **_named: True)
 
 
 def keeps_what_help_did_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
