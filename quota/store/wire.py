@@ -58,6 +58,7 @@ class BooksConnection(ImpatientConnection):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self.cursor_factory = _Cursor
+        self.server_cursor_factory = _StreamingCursor
         self._waiting: list[Call] = []
         self._prepared_as: dict[str, bytes] = {}
         self._names_used = 0
@@ -167,6 +168,14 @@ class _Cursor(psycopg.Cursor[Any]):
     ) -> None:
         _flush(self.connection)
         super().executemany(query, params_seq, returning=returning)
+
+
+class _StreamingCursor(psycopg.ServerCursor[Any]):
+    """The same for what is read in blocks, which wants an open transaction."""
+
+    def execute(self, query: Query, params: Params | None = None, **how: Any) -> Self:
+        _flush(self.connection)
+        return super().execute(query, params, **how)
 
 
 def _flush(connection: psycopg.Connection[Any]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError
 
 from quota.errors import BooksUnavailable
 from quota.placement import Ask
-from quota.store import slots, wire
+from quota.store import slots, streams, wire
 from quota.store.engine import reading, transaction
 from quota.store.statements import Statement, change, fetch, write
 from quota.store.tables import counters
@@ -44,6 +44,15 @@ def test_what_was_written_is_seen_by_the_next_question_and_committed(engine: Eng
         assert tx.execute(text("SELECT count(*) FROM counters")).scalar_one() == 3
         write(tx, _NEW, [row("d", 4)])
     assert values_of(engine, "d") == [4]
+
+
+def test_what_is_read_in_blocks_may_be_the_first_question(engine: Engine) -> None:
+    with transaction(engine) as tx:
+        write(tx, _NEW, [row("a"), row("b"), row("c")])
+        seen = [name for (name,) in streams.rows(tx, "SELECT name FROM counters ORDER BY name")]
+        assert seen == ["a", "b", "c"]
+    with reading(engine) as tx:
+        assert len(list(streams.rows(tx, "SELECT name FROM counters"))) == 3
 
 
 def test_what_waits_is_forgotten_with_the_transaction(engine: Engine) -> None:
