@@ -124,7 +124,7 @@ def test_a_removed_due_date_takes_back_only_what_is_not_used(desk: Desk) -> None
     desk.go(every_s=60, minutes=2)
     assert desk.books.account("ada").balance == hours("10") - hours("1 min")
     desk.follow(lab_with(ESSAY))
-    assert desk.sources()["boost"] == "1.5", "written again, it is as it was"
+    assert desk.sources()["boost"] == "89 min", "written again, it is as it was"
 
 
 def test_a_due_date_added_in_its_window_counts_at_once_and_once(desk: Desk) -> None:
