@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 ARGS ?=
+# Where it is set, every start would compile all packages anew: some seconds for each program.
+unexport PYTHONDONTWRITEBYTECODE
 
 ##@ Use
 .PHONY: lab
