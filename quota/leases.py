@@ -18,7 +18,7 @@ from quota.clock import ms_between
 LeaseState = Literal["waiting", "held", "active", "stopping", "ended"]
 StopReason = Literal[
     "person", "left_line", "spawn_failed", "server_gone", "organizer", "exhausted", "orphan",
-    "not_there", "never_started", "blackout",
+    "not_there", "never_started", "not_admitted", "blackout",
 ]  # fmt: skip
 
 END_TEXTS: dict[str, str] = {
@@ -32,6 +32,7 @@ END_TEXTS: dict[str, str] = {
     "orphan": "The server ran without a lease and was stopped.",
     "not_there": "The turn came, but nobody was there within the time that a place is kept.",
     "never_started": "The server did not start in time.",
+    "not_admitted": "The server started before its turn had come, and was stopped.",
     "refused": "The request was refused when its turn came.",
 }
 
@@ -117,7 +118,7 @@ def stopping(lease: Lease, *, reason: str, at: datetime) -> Lease:
     """Somebody, or the books, want it gone; the first reason stays."""
     if lease.state == "stopping":
         return lease
-    assert lease.state in ("held", "active"), lease.state
+    assert lease.state != "ended"
     return replace(lease, state="stopping", stop_reason=reason, stop_asked_at=at)
 
 

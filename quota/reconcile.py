@@ -132,6 +132,9 @@ def _look(lease: Lease, one: Observed | None, seen: Seen) -> Lease:
     """Take over what the runtime shows of a lease that is starting or running."""
     if one is None or one.started_at is None:
         return lease
+    if lease.state == "waiting":
+        # Nobody admitted it, whatever started it: it is charged for what it ran, and has to go.
+        lease = stopping(lease, reason="not_admitted", at=seen.at)
     if lease.started_at is None and lease.state in ("held", "stopping"):
         lease = activated(lease, ref=one.ref, started_at=one.started_at, seen_at=one.started_at)
     if lease.observed_until is None:

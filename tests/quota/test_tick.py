@@ -109,6 +109,22 @@ def test_one_that_was_made_and_never_started_is_no_session(desk: Desk) -> None:
     assert "made" not in desk.containers
 
 
+def test_one_that_starts_before_its_turn_is_charged_and_stopped(desk: Desk) -> None:
+    runs = [desk.run(who) for who in ("ada", "blaise")]
+    view = desk.ask("chen")
+    assert view.lease.state == "waiting"
+    ref = desk.start(view)
+    desk.clock.advance(10 * SECOND)
+    orders = desk.tick().stops
+    assert [(order.ref, order.reason) for order in orders] == [(ref, "not_admitted")]
+    desk.finish(ref)
+    desk.tick()
+    assert state(desk, view.lease.id) == "ended"
+    assert desk.books.account("chen").charged == GpuTime.of(1000, 10_000)
+    assert [state(desk, lease_id) for lease_id, _ in runs] == ["active", "active"]
+    assert desk.books.check() == []
+
+
 def test_one_of_a_flavor_that_is_gone_costs_nothing_and_goes_on(desk: Desk) -> None:
     desk.containers["old"] = Observed(
         ref="old", lease_id=None, hub_id="main", account="ada", server_name="", flavor="retired",
