@@ -21,6 +21,7 @@ from quota.lab_people import Section
 from quota.leases import END_TEXTS, Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
+from quota.overdue import time_out
 from quota.posting import post_use, roll_hold, set_hold
 from quota.wording import closed_text, closing_text, stopped_text, warning_text
 
@@ -188,23 +189,6 @@ def _over_because(lease: Lease, one: Observed | None, seen: Seen) -> str | None:
     if one is None or one.finished_at is not None:
         return lease.stop_reason or "server_gone"
     return None
-
-
-def time_out(lease: Lease, lab: Lab, *, now: datetime) -> Lease:
-    """Pass on what nobody takes up: places in the line, kept offers, holds that never started."""
-    policy = lab.policy
-    if lease.state == "waiting":
-        if _older(lease.offered_at, policy.offer_s, now):
-            return ended(lease, reason="not_there", at=now)
-        if _older(lease.asked_at, policy.waiter_timeout_s, now) and lease.offered_at is None:
-            return ended(lease, reason="left_line", at=now)
-    if lease.state == "held" and _older(lease.held_at, policy.spawn_timeout_s, now):
-        return stopping(lease, reason="never_started", at=now)
-    return lease
-
-
-def _older(at: datetime | None, seconds: int, now: datetime) -> bool:
-    return at is not None and now - at >= timedelta(seconds=seconds)
 
 
 # -- holds ----------------------------------------------------------------------------------
