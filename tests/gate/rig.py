@@ -53,14 +53,20 @@ class RunningGate:
 
 @contextmanager
 def running_gate(
-    folder: Path, engine: Engine, policy: dict[str, Any], *, engine_socket: Path = ENGINE
+    folder: Path,
+    engine: Engine,
+    policy: dict[str, Any],
+    *,
+    engine_socket: Path = ENGINE,
+    mode: str = "600",
 ) -> Iterator[RunningGate]:
     """Start `python -m gate` and wait until it listens."""
     folder.mkdir(parents=True, exist_ok=True)
     file, path, log = folder / "gate.json", folder / "gate.sock", folder / "gate.log"
     file.write_text(json.dumps(policy))
     told = {"GPULAB_GATE_POLICY": str(file), "GPULAB_GATE_SOCKET": str(path),
-            "GPULAB_GATE_ENGINE": str(engine_socket)}  # fmt: skip
+            "GPULAB_GATE_ENGINE": str(engine_socket),
+            "GPULAB_GATE_SOCKET_MODE": mode}  # fmt: skip
     with log.open("w") as output:
         process = subprocess.Popen([sys.executable, "-m", "gate"], stdout=output, stderr=output,
                                    env={**os.environ, **told})  # fmt: skip

@@ -130,10 +130,9 @@ def test_p20_an_engine_that_is_silent_is_told_as_such(
     engine: Engine, network: str, tmp_path: Path
 ) -> None:
     """Behind the gate too, silence is no end of a session."""
-    missing = tmp_path / "no-engine.sock"
-    with running_gate(
-        tmp_path, engine, policy_for(engine, network), engine_socket=missing
-    ) as gate:
+    policy, missing = policy_for(engine, network), tmp_path / "no-engine.sock"
+    with running_gate(tmp_path, engine, policy, engine_socket=missing, mode="660") as gate:
+        assert gate.socket.stat().st_mode & 0o777 == 0o660
         runtime = DockerRuntime(engine.hub_id, SystemClock(), base_url=gate.url)
         with closing(runtime), pytest.raises(RuntimeUnavailable):
             runtime.observe()
