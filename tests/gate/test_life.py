@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from hub.refusals import Refused
 from hub.spawners import LabDockerSpawner
 from quota.clock import SystemClock
 from tests.engine import BASE_IMAGE, Engine
-from tests.gate.rig import RunningGate, policy_for, running_gate
+from tests.gate.rig import RunningGate, ask, policy_for, running_gate
 from tests.hub.spawning import Spawning, hub_of
 from tests.runtimes.sessions import eventually
 
@@ -126,6 +127,16 @@ def test_many_ask_at_once(gate: RunningGate) -> None:
     assert answers == [True] * 100
 
 
+def test_whoever_opens_too_many_connections_is_told_so(gate: RunningGate) -> None:
+    with ExitStack() as stack:
+        for _ in range(256):
+            connection = stack.enter_context(closing(socket.socket(socket.AF_UNIX)))
+            connection.connect(str(gate.socket))
+        eventually(lambda: open_sockets(gate) >= 256)
+        assert ask(gate.socket, "GET", "/_ping").status == 503
+    eventually(lambda: ask(gate.socket, "GET", "/_ping").status == 200)
+
+
 def test_p20_an_engine_that_is_silent_is_told_as_such(
     engine: Engine, network: str, tmp_path: Path
 ) -> None:
@@ -153,7 +164,7 @@ def test_a_wrong_policy_is_one_sentence_and_no_gate(tmp_path: Path, wrong: str) 
     assert not (tmp_path / "gate.sock").exists()
 
 
-def started(policy: Path, socket: Path) -> subprocess.CompletedProcess[str]:
-    told = {"GPULAB_GATE_POLICY": str(policy), "GPULAB_GATE_SOCKET": str(socket)}
+def started(policy: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    told = {"GPULAB_GATE_POLICY": str(policy), "GPULAB_GATE_SOCKET": str(path)}
     return subprocess.run([sys.executable, "-m", "gate"], env={**os.environ, **told}, text=True,
                           capture_output=True, timeout=30, check=False)  # fmt: skip
