@@ -208,8 +208,9 @@ def test_p37_hub_and_worker_know_the_gate_only_and_it_refused_them_nothing(
     assert told["watchdog"] == f"unix://{engine_socket(os.environ)}"
     lab.kill("gate")
     visitor = lab.logged_in("chen")
-    assert visitor.spawn("cpu").status_code in (201, 202)
-    wait_for("a session through a new gate", visitor.is_running, within_s=90)
+    # Until the new one listens, starts are refused.
+    wait_for("a new gate", lambda: visitor.spawn("cpu").status_code in (201, 202), within_s=30)
+    wait_for("a session through it", visitor.is_running, within_s=90)
     visitor.stop()
     assert '"event": "refused"' not in lab.log_of("gate")
 
