@@ -15,8 +15,15 @@ demo: ## Play the main job against a throw-away lab, with times (ARGS="--spawner
 	@scripts/setup.sh dev && $(PY) -m lab.demo $(ARGS)
 
 .PHONY: images
-images: ## Build the images that sessions run in when Docker is used
-	@scripts/build-image.sh base
+images: ## Build all images: what sessions run in, and the lab's own programs
+	@for name in huggingface hub api proxy; do scripts/build-image.sh $$name || exit 1; done
+
+.PHONY: images-smoke
+images-smoke: ## Prove the images that are here, each without network (ARGS="pytorch")
+	@scripts/smoke-images.sh $(ARGS)
+
+images-%: ## Build one of them and what it rests on, for example images-pytorch
+	@scripts/build-image.sh $*
 
 ##@ Check
 .PHONY: test

@@ -19,7 +19,7 @@ from api.checking import all_faults, audit_faults
 from api.cli_office import grant_file
 from api.cli_settings import CliSettings, database, make_state_folder, open_books
 from api.cli_words import DryRunOption, JsonOption, by_me, read_amount, read_instant, say
-from api.doctor import examine
+from api.doctor.examination import examine
 from api.printing import steps
 from api.starting import EXIT_STATUSES, FOUND_WRONG, plain_exit
 from api.tables import account_parts, examination_parts, explanation_parts

@@ -95,14 +95,15 @@ class WatchdogSettings(BaseSettings):
     watch_grace_s: int = Field(default=20, ge=0, le=600, description="Time to stop by itself.")
 
 
-# What only the hub and the launcher read; named here so that `gpulab check` can find a misspelled
-# variable although the service knows nothing of their code.
+# What only the hub, the launcher and the gate read; named here so that `gpulab check` can find a
+# misspelled variable although the service knows nothing of their code.
 OTHER_VARIABLES = frozenset(
     f"GPULAB_{name}"
     for name in (
         "SERVICE_URL", "BIND_URL", "PUBLIC_HOST", "HUB_BIND_URL", "PROXY_API_URL",
         "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
         "PROXY_API_PORT", "PROGRAM",
+        "GATE_POLICY", "GATE_SOCKET", "GATE_ENGINE", "GATE_SOCKET_MODE",
     )
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from api.doctor import Finding
+from api.doctor.findings import Finding
 from api.printing import Part, panel, table
 from quota.explanation import Explanation
 from quota.views import AccountView

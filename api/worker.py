@@ -14,6 +14,7 @@ from types import FrameType
 import structlog
 
 from api.deadlines import Deadlines, SessionDeadline, write_deadlines
+from api.doctor.watching import watched_parts
 from api.enforce import Enforcer
 from api.gpus import GpuInventory, InventoryUnavailable, choose_inventory
 from api.hubclient import HubClient
@@ -186,6 +187,7 @@ def main() -> None:
         with (
             sole_holder(url, "worker", give_up=stopped) as is_sole,
             served(metrics, settings.worker_metrics_port),
+            watched_parts(metrics, settings.spawner),
         ):
             run_worker(settings, url, stopped, steady_clock(), metrics, is_sole=is_sole)
 

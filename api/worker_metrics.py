@@ -3,12 +3,14 @@
 An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-ALARMS = ("session_not_stopped", "stop_broken", "session_adopted", "tick_broken")
+from api.doctor.floors import HOLES
+
+ALARMS = ("session_not_stopped", "stop_broken", "session_adopted", "tick_broken", "known_hole")
 OUTCOMES = ("done", "failed", "broken")
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
 
@@ -34,6 +36,12 @@ class WorkerMetrics:
             "gpulab_worker_sessions_to_stop", "Sessions that had to end at the last pass.",
             registry=self.registry,
         )  # fmt: skip
+        self._holes = Gauge(
+            "gpulab_worker_known_holes", "Whether a part's version has a known hole.", ["part"],
+            registry=self.registry,
+        )  # fmt: skip
+        for part in HOLES:
+            self._holes.labels(part)
         for outcome in OUTCOMES:
             self._ticks.labels(outcome)
         for event in ALARMS:
@@ -47,6 +55,11 @@ class WorkerMetrics:
     def count_alarm(self, event: str) -> None:
         """Count one alarm."""
         self._alarms.labels(event).inc()
+
+    def note_holes(self, found: Mapping[str, bool]) -> None:
+        """Note which parts have a known hole; the others keep what was known of them."""
+        for part, has_hole in found.items():
+            self._holes.labels(part).set(has_hole)
 
     def note_stops(self, count: int) -> None:
         """Note how many sessions had to end."""

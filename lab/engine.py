@@ -1,7 +1,9 @@
 """The Docker engine as the launcher finds it, and the choice of what sessions run in."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import docker
@@ -58,6 +60,8 @@ def choose_spawner(wanted: Spawner, look: EngineLook) -> Choice:
 
 def look_at_engine(images: Iterable[str]) -> EngineLook:
     """Ask the engine whether it is there and has the lab's images."""
+    if engine_socket(os.environ) is None:
+        return EngineLook(trouble="DOCKER_HOST names no socket of this machine")
     try:
         client = connect()
         try:
@@ -67,6 +71,13 @@ def look_at_engine(images: Iterable[str]) -> EngineLook:
     except (DockerException, RequestException, OSError) as error:
         return EngineLook(trouble=_in_short(error))
     return EngineLook(trouble="", missing_images=missing)
+
+
+def engine_socket(environment: Mapping[str, str]) -> Path | None:
+    """Return the engine's own socket; None for an engine elsewhere, whose sessions are too."""
+    host = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    kind, _, path = host.partition("://")
+    return Path(path) if kind == "unix" and path.startswith("/") else None
 
 
 def connect() -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from lab.gating import Gate
 from lab.settings import LabSettings, venv_bin
 from lab.state import State
 
@@ -16,9 +17,13 @@ def program_environment(
     *,
     spawner: str,
     hub_host: str = _LOOPBACK,
+    gate: Gate | None = None,
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the environment of every program; `hub_host` is where sessions reach the hub."""
+    """Return the environment of every program; `hub_host` is where sessions reach the hub.
+
+    With a gate, its socket is the only address of an engine that they are told.
+    """
     kept = {name: value for name, value in inherited.items() if not name.startswith(_FOREIGN)}
     hub_url = f"http://{hub_host}:{settings.hub_port}"
     path = f"{venv_bin()}:{kept.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
@@ -45,6 +50,9 @@ def program_environment(
         "DOCKER_NETWORK": settings.docker_network,
         "PROGRAM": "supervisor",
     }
+    if gate is not None:
+        told |= {"GATE_POLICY": gate.policy, "GATE_SOCKET": gate.socket}
+        kept["DOCKER_HOST"] = f"unix://{gate.socket}"
     named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
     # Unbuffered, so that a program's last words before a crash are in its log.
     return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}

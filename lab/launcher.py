@@ -86,7 +86,7 @@ class _Launcher:
         """Start all programs and wait for them; False when asked to stop meanwhile."""
         prepared = self._prepared
         began = time.monotonic()
-        tell("Starting proxy, service, hub, worker and watchdog")
+        tell("Starting the lab's programs")
         probes = lab_probes(prepared.settings, self._state, prepared.environment)
         self._process = start_supervisor(self._state, prepared.environment)
         return wait_ready(

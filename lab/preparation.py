@@ -3,14 +3,16 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
 from lab.checks import check_ports, find_proxy
-from lab.engine import Choice, EngineLook, choose_spawner, look_at_engine
+from lab.engine import Choice, EngineLook, choose_spawner, engine_socket, look_at_engine
 from lab.environment import program_environment
 from lab.errors import CannotStart
+from lab.gating import Gate, write_gate_policy
 from lab.network import ensure_network
 from lab.people import Person, people_of
 from lab.programs import lab_programs, supervisor_config
@@ -69,13 +71,16 @@ def prepare_lab(
     make_secrets(state.secrets)
     accounts = _accounts(settings, state, lab)
     _migrate(settings.books_url, tell)
+    engine = engine_socket(os.environ) if uses_docker else None
+    gate = _gate(settings, state, lab, devices) if uses_docker else None
     environment = program_environment(
-        settings, state, spawner=choice.spawner, hub_host=hub_host, inherited=os.environ
-    )
+        settings, state, spawner=choice.spawner, hub_host=hub_host, gate=gate,
+        inherited=os.environ,
+    )  # fmt: skip
     proxy = proxy_command(
         node, program, secret=state.secrets / "proxy_token", environment=environment
     )
-    _write_supervisor_config(state, proxy)
+    _write_supervisor_config(state, proxy, engine)
     return Prepared(
         settings=settings, state=state, lab=lab, choice=choice, devices=devices,
         why_gpus=why_gpus, accounts=accounts, environment=environment,
@@ -127,9 +132,16 @@ def _migrate(url: str, tell: Callable[[str], None]) -> None:
         ) from error
 
 
-def _write_supervisor_config(state: State, proxy: tuple[str, ...]) -> None:
+def _gate(settings: LabSettings, state: State, lab: Lab, devices: tuple[GpuDevice, ...]) -> Gate:
+    gate = Gate(policy=state.root / "gate.json", socket=socket_path(state, "gate"))
+    write_gate_policy(gate.policy, lab, devices, hub_id=settings.hub_id,
+                      network=settings.docker_network)  # fmt: skip
+    return gate
+
+
+def _write_supervisor_config(state: State, proxy: tuple[str, ...], engine: Path | None) -> None:
     text = supervisor_config(
-        lab_programs(venv_bin() / "python", PROJECT, proxy=proxy),
+        lab_programs(venv_bin() / "python", PROJECT, proxy=proxy, engine=engine),
         state_dir=state.root,
         logs=state.logs,
         socket=socket_path(state),

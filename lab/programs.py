@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # A program that dies is started again for as long as the lab runs, each time a second later than
@@ -19,19 +19,32 @@ class Program:
     name: str
     command: tuple[str, ...]
     stop_s: int = 10
+    # Variables of this program alone.
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
-def lab_programs(python: Path, project: Path, *, proxy: tuple[str, ...]) -> tuple[Program, ...]:
-    """List the programs in the order in which they start."""
+def lab_programs(
+    python: Path, project: Path, *, proxy: tuple[str, ...], engine: Path | None = None
+) -> tuple[Program, ...]:
+    """List the programs in the order in which they start.
+
+    With an engine there is a gate before it, and only the gate and the watchdog, which has to
+    work when everything else is dead, are told the engine's own socket.
+    """
     # -P: the folder that it runs in, where sessions write too, is no place for code.
     run = (str(python), "-P", "-m")
+    to_engine = {} if engine is None else {"DOCKER_HOST": f"unix://{engine}"}
+    gate = Program(name="gate", command=(*run, "gate"), stop_s=3,
+                   told={"GPULAB_GATE_ENGINE": str(engine)})  # fmt: skip
     return (
+        *(() if engine is None else (gate,)),
         Program(name="proxy", command=proxy, stop_s=3),
         Program(name="service", command=(*run, "api.serve")),
         Program(name="hub", command=(*run, "jupyterhub", "-f",
                                      str(project / "jupyterhub_config.py"))),
         Program(name="worker", command=(*run, "api.worker"), stop_s=30),
-        Program(name="watchdog", command=(*run, "api.watchdog"), stop_s=3),
+        Program(name="watchdog", command=(*run, "api.watchdog"), stop_s=3,
+                told=to_engine),
     )  # fmt: skip
 
 
@@ -66,8 +79,11 @@ def _program(program: Program, priority: int, state_dir: Path, logs: Path) -> di
         "command": shlex.join(program.command),
         "directory": state_dir,
         "priority": priority,
-        # By this a launcher recognizes what a lab that was killed has left behind.
-        "environment": f'GPULAB_PROGRAM="{program.name}"',
+        # By the program's name a launcher recognizes what a lab that was killed has left behind.
+        "environment": ",".join(
+            f'{name}="{value}"'
+            for name, value in {"GPULAB_PROGRAM": program.name, **program.told}.items()
+        ),
         "autorestart": "true",
         "startsecs": 1,
         "startretries": _RETRIES,

@@ -42,7 +42,9 @@ def lab_probes(
             f"{settings.bind_url}/hub/health", Host=settings.address.split("://", 1)[1]
         )
 
+    gate = environment.get("GPULAB_GATE_SOCKET")
     return {
+        **({} if gate is None else {"gate": lambda: _is_there(gate)}),
         "proxy": lambda: answers(
             f"{environment['GPULAB_PROXY_API_URL']}/api/routes",
             Authorization=f"token {proxy_token}",
@@ -105,6 +107,16 @@ def _restarting(
         if program.state == "FATAL" or (program.name in waited_for and len(seen) >= _MOST_STARTS):
             return program.name
     return None
+
+
+def _is_there(gate: str) -> bool:
+    """Ask the engine, through the gate, whether it is there."""
+    transport = httpx2.HTTPTransport(uds=gate)
+    try:
+        with httpx2.Client(transport=transport, timeout=5, trust_env=False) as http:
+            return http.get("http://docker/_ping").status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 def _changed_at(path: Path) -> int:

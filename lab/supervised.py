@@ -33,12 +33,12 @@ class ProgramState:
     pid: int
 
 
-def socket_path(state: State) -> Path:
-    """Choose where supervisord listens: in the state folder, unless its name is too long."""
-    path = state.root / "supervisor.sock"
+def socket_path(state: State, name: str = "supervisor") -> Path:
+    """Choose where a program listens: in the state folder, unless its name is too long."""
+    path = state.root / f"{name}.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return path
-    digest = hashlib.sha256(os.fsencode(state.root)).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"gpulab-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     owned = folder.lstat()

@@ -1,21 +1,42 @@
 #!/bin/sh
-# Build one image of the lab: scripts/build-image.sh base  ->  gpulab/base:latest
+# Build one image of the lab: scripts/build-image.sh NAME  ->  gpulab/NAME:latest
+# NAME: base, pytorch, huggingface (what sessions run in); hub, api, proxy (the lab's own programs).
 #
-# Does nothing when the image is already made from what is in images/NAME. The public base image is
-# pulled; where no registry can be reached, it is made with debootstrap from this machine's own apt
-# sources. A certificate bundle or pip configuration of this machine is passed as a build secret and
-# is in no layer. Variables: BASE_IMAGE, DOCKER (the client to use).
+# Does nothing when the image is already made from the same sources; builds what it rests on first.
+# The public base image is pulled; where no registry can be reached, it is made with debootstrap from
+# this machine's own apt sources. A certificate bundle and the configuration of pip and npm of this
+# machine are passed as build secrets and are in no layer. Variables:
+#   BASE_IMAGE   what base, hub, api and proxy rest on (debian:bookworm-slim)
+#   TORCH_INDEX  address of the package index with PyTorch's CPU wheels: builds pytorch and
+#                huggingface without CUDA, as gpulab/NAME:cpu
+#   DOCKER       the client to use
 set -eu
 
 PULL_S=180
 name=${1:-base}
 root=$(cd "$(dirname "$0")/.." && pwd)
-context="$root/images/$name"
-tag="gpulab/$name:latest"
 base=${BASE_IMAGE:-debian:bookworm-slim}
+torch_index=${TORCH_INDEX:-}
 
 say() { echo "image $name: $1"; }
 give_up() { echo "image $name: $1" >&2; exit 1; }
+
+tag_of() {
+    case "$1${torch_index:+ cpu}" in
+        "pytorch cpu" | "huggingface cpu") echo "gpulab/$1:cpu" ;;
+        *) echo "gpulab/$1:latest" ;;
+    esac
+}
+
+# What the image rests on, among the lab's own.
+parent=
+case $name in
+    base) ;;
+    pytorch) parent=base ;;
+    huggingface) parent=pytorch ;;
+    hub | api | proxy) ;;
+    *) give_up "there is no such image; there are base, pytorch, huggingface, hub, api and proxy" ;;
+esac
 
 # Of two clients on a machine only one may have BuildKit, which build secrets need.
 find_client() {
@@ -28,12 +49,29 @@ find_client() {
     done
 }
 
+label_of() {
+    "$client" image inspect -f "{{ index .Config.Labels \"$2\" }}" "$1" 2>/dev/null || true
+}
+
+# The files that the image is made from, one a line.
+sources() {
+    cd "$root"
+    case $name in
+        hub | api | proxy)
+            find images/lab pyproject.toml README.md jupyterhub_config.py package.json \
+                package-lock.json .npmrc requirements/lab.txt requirements/node.txt -type f
+            # What a folder of Python programs has beside them is no source.
+            find api gate hub lab quota -type f ! -path '*/__pycache__/*' 2>/dev/null || true
+            ;;
+        *) find "images/$name" -type f ! -name '*.in' ! -path '*/__pycache__/*' ;;
+    esac
+}
+
 source_hash() {
-    (
-        cd "$context"
-        echo "$base"
-        find . -type f ! -name '*.in' | LC_ALL=C sort | xargs sha256sum
-    ) | sha256sum | cut -d' ' -f1
+    {
+        echo "$below $(label_of "$below" gpulab.source) $build_arguments"
+        (sources | LC_ALL=C sort | (cd "$root" && xargs sha256sum))
+    } | sha256sum | cut -d' ' -f1
 }
 
 # The first Debian mirror that apt uses here, in either of its two file formats.
@@ -74,31 +112,62 @@ get_base() {
 secrets() {
     ca=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}
     [ -s "$ca" ] && printf '%s\n' --secret "id=ca,src=$ca"
-    for pipconf in "${PIP_CONFIG_FILE:-}" "$HOME/.config/pip/pip.conf" /etc/pip.conf; do
-        if [ -n "$pipconf" ] && [ -s "$pipconf" ]; then
-            printf '%s\n' --secret "id=pipconf,src=$pipconf"
+    secret pipconf "${PIP_CONFIG_FILE:-}" "$HOME/.config/pip/pip.conf" /etc/pip.conf
+    secret npmrc "${NPM_CONFIG_USERCONFIG:-}" "$HOME/.npmrc" /etc/npmrc
+}
+
+secret() {
+    id=$1
+    shift
+    for file in "$@"; do
+        if [ -n "$file" ] && [ -s "$file" ]; then
+            printf '%s\n' --secret "id=$id,src=$file"
             return
         fi
     done
 }
 
-[ -f "$context/Dockerfile" ] || give_up "there is no such image: $context/Dockerfile"
+# Where an image comes from, for whoever finds it: https://specs.opencontainers.org/image-spec
+labels() {
+    version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/pyproject.toml")
+    printf '%s\n' --label "org.opencontainers.image.version=$version"
+    printf '%s\n' --label "org.opencontainers.image.created=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    revision=$(git -C "$root" rev-parse HEAD 2>/dev/null || true)
+    [ -z "$revision" ] || printf '%s\n' --label "org.opencontainers.image.revision=$revision"
+}
+
+build() {
+    case $name in
+        hub | api | proxy) set -- --target "$name" -f "$root/images/lab/Dockerfile" "$root" ;;
+        *) set -- "$root/images/$name" ;;
+    esac
+    # shellcheck disable=SC2046,SC2086 # one word a line, see above
+    DOCKER_BUILDKIT=1 "$client" build --progress=plain $(secrets) $(labels) $build_arguments \
+        --build-arg "BASE_IMAGE=$below" --label "org.opencontainers.image.base.name=$below" \
+        --label "gpulab.source=$hash" -t "$tag" "$@"
+}
+
 client=$(find_client)
 [ -n "$client" ] ||
     give_up "no docker client with BuildKit found. On Debian or Ubuntu: apt-get install -y docker.io"
 "$client" version >/dev/null 2>&1 || give_up "no Docker engine answers; see scripts/engine.sh"
 
+tag=$(tag_of "$name")
+below=$base
+build_arguments=
+if [ "$name" = pytorch ] && [ -n "$torch_index" ]; then
+    build_arguments="--build-arg TORCH_INDEX=$torch_index"
+fi
+if [ -n "$parent" ]; then
+    "$0" "$parent"
+    below=$(tag_of "$parent")
+fi
 hash=$(source_hash)
-label=$("$client" image inspect -f '{{ index .Config.Labels "gpulab.source" }}' "$tag" 2>/dev/null || true)
-if [ "$label" = "$hash" ]; then
+if [ "$(label_of "$tag" gpulab.source)" = "$hash" ]; then
     say "$tag is up to date"
     exit 0
 fi
-
-get_base
-say "building $tag (two to three minutes the first time)"
-# shellcheck disable=SC2046 # one word a line, see above
-DOCKER_BUILDKIT=1 "$client" build --progress=plain $(secrets) \
-    --build-arg "BASE_IMAGE=$base" --label "gpulab.source=$hash" -t "$tag" "$context" ||
-    give_up "the build failed; the reason is above"
+[ -n "$parent" ] || get_base
+say "building $tag (minutes the first time)"
+build || give_up "the build failed; the reason is above"
 say "$tag is built"

@@ -25,7 +25,23 @@ lock() {
 for name in lab dev node; do
     lock "requirements/$name" "$@"
 done
-lock images/base/requirements --constraint requirements/lab.txt "$@"
+# An image's lock has what it adds to the images below, in versions that fit theirs and the hub's.
+lower=()
+lock_image() {
+    local file=$1 below
+    shift
+    local -a options=()
+    for below in "${lower[@]}"; do
+        options+=(--constraint "$below")
+        mapfile -t names < <(sed -n 's/^\([a-z0-9.-]*\)\(\[.*\]\)\?==.*/\1/p' "$below" | sort -u)
+        options+=("${names[@]/#/--no-emit-package=}")
+    done
+    lock "$file" --constraint requirements/lab.txt "${options[@]}" "$@"
+    lower+=("$file.txt")
+}
+for name in base/requirements pytorch/torch pytorch/requirements huggingface/requirements; do
+    lock_image "images/$name" "$@"
+done
 say "Locking package-lock.json"
 npm install --package-lock-only >/dev/null
 if grep -q '"resolved"' package-lock.json; then

@@ -31,6 +31,6 @@ status=0
 say "Rules, books, service and hub"
 .venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "$@" "${quiet[@]}" || status=$?
 say "Runtimes, faults, whole labs"
-.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/lab tests/faults \
+.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/gate tests/lab tests/faults \
     tests/integration tests/crash || status=$?
 exit "$status"

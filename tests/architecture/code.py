@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("quota", "api", "hub", "lab", "benchmarks")
+ROOMS = ("quota", "api", "hub", "lab", "gate", "benchmarks")
 
 
 @cache

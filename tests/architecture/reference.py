@@ -20,6 +20,7 @@ from api.problems import OWN_CODES, STATUS
 from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
+from gate.settings import GateSettings
 from hub.settings import HubSettings
 from lab.settings import LabSettings
 from quota.amount import GpuTime
@@ -29,6 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
     "worker": WorkerSettings, "watchdog": WatchdogSettings,
+    "gate": GateSettings,
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from api.settings import known_variables
+from gate.settings import GateSettings
 from hub.settings import HubSettings
 from lab.settings import LabSettings
 from tests.architecture.reference import PAGE, settings_rows, tables, written
@@ -22,6 +23,6 @@ def test_every_setting_has_a_meaning() -> None:
 
 
 def test_check_knows_every_setting_of_every_program() -> None:
-    for settings in (HubSettings, LabSettings):
+    for settings in (HubSettings, LabSettings, GateSettings):
         names = {f"GPULAB_{name.upper()}" for name in settings.model_fields}
         assert names <= known_variables()

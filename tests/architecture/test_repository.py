@@ -18,6 +18,9 @@ DOWNLOAD_HOSTS = re.compile(
 )  # fmt: skip
 SECRETS = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY|\bghp_[A-Za-z0-9]{20}|\bAKIA[A-Z0-9]{16}")
 REQUIREMENTS = code.ROOT / "requirements"
+IMAGE_LOCKS = ["images/base/requirements", "images/pytorch/torch", "images/pytorch/requirements",
+               "images/huggingface/requirements"]  # fmt: skip
+LOCKS = ["requirements/lab", "requirements/dev", "requirements/node", *IMAGE_LOCKS]
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PATHS, DOWNLOAD_HOSTS, SECRETS])
@@ -42,18 +45,18 @@ def _wanted(path: Path) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("-r")]
 
 
-@pytest.mark.parametrize("name", ["lab", "dev", "node"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_locks_fit_what_is_wanted(name: str) -> None:
-    pinned = _pinned(REQUIREMENTS / f"{name}.txt")
-    for wanted in _wanted(REQUIREMENTS / f"{name}.in"):
+    pinned = _pinned(code.ROOT / f"{name}.txt")
+    for wanted in _wanted(code.ROOT / f"{name}.in"):
         key = re.sub(r"[._]", "-", wanted.name.lower())
         assert key in pinned, f"{wanted.name} is not locked; run make lock"
         assert wanted.specifier.contains(pinned[key]), f"{wanted}: locked at {pinned[key]}"
 
 
-@pytest.mark.parametrize("name", ["lab", "dev", "node"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_everything_locked_has_a_hash_and_no_host(name: str) -> None:
-    text = (REQUIREMENTS / f"{name}.txt").read_text()
+    text = (code.ROOT / f"{name}.txt").read_text()
     for block in re.split(r"\n(?=[a-z0-9])", text):
         if "==" in block.splitlines()[0]:
             assert "--hash=sha256:" in block, block.splitlines()[0]
@@ -63,6 +66,17 @@ def test_everything_locked_has_a_hash_and_no_host(name: str) -> None:
 def test_the_tests_run_on_what_the_lab_runs_on() -> None:
     lab, dev = _pinned(REQUIREMENTS / "lab.txt"), _pinned(REQUIREMENTS / "dev.txt")
     assert {name: dev.get(name) for name in lab} == lab
+
+
+@pytest.mark.parametrize("name", IMAGE_LOCKS)
+def test_sessions_have_the_versions_of_the_hub(name: str) -> None:
+    lab, image = _pinned(REQUIREMENTS / "lab.txt"), _pinned(code.ROOT / f"{name}.txt")
+    assert {one: image[one] for one in image if lab.get(one, image[one]) != image[one]} == {}
+
+
+def test_an_image_adds_only_what_the_images_below_have_not() -> None:
+    names = [one for name in IMAGE_LOCKS for one in _pinned(code.ROOT / f"{name}.txt")]
+    assert sorted(one for one in set(names) if names.count(one) > 1) == []
 
 
 def test_the_proxys_lock_names_no_host() -> None:

@@ -42,7 +42,7 @@ def test_functions_are_short() -> None:
 
 
 def test_only_the_clock_reads_the_time() -> None:
-    readers = [code.shown(path) for path in code.python_files("quota", "api", "hub", "lab")
+    readers = [code.shown(path) for path in code.python_files("quota", "api", "hub", "lab", "gate")
                if READS_THE_TIME.search(path.read_text())]  # fmt: skip
     assert readers == ["quota/clock.py"]
 
@@ -64,7 +64,7 @@ def test_texts_for_people_use_one_word_for_one_thing() -> None:
     assert pages
     found = [(code.shown(path), match[0]) for path in pages
              for match in BANNED_IN_TEXTS.finditer(path.read_text())]  # fmt: skip
-    for path in code.python_files("quota", "api", "hub", "lab"):
+    for path in code.python_files("quota", "api", "hub", "lab", "gate"):
         said = (BANNED_IN_TEXTS.search(text) for text in code.texts(path))
         found += [(code.shown(path), match[0]) for match in said if match]
     assert not found
@@ -92,16 +92,18 @@ def test_imports_point_one_way() -> None:
 
 
 def test_an_import_that_points_the_other_way_is_found(tmp_path: Path) -> None:
-    for room in ("quota", "api", "hub", "lab"):
+    for room in ("quota", "api", "hub", "lab", "gate"):
         shutil.copytree(code.ROOT / room, tmp_path / room,
                         ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
     shutil.copy(code.ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "quota" / "planted.py").write_text("import api.app\n")
     (tmp_path / "api" / "planted.py").write_text("import hub.leased\n")
     (tmp_path / "hub" / "planted.py").write_text("import quota.service\n")
+    (tmp_path / "gate" / "planted.py").write_text("import quota.amount\n")
     ended = _lint_imports(tmp_path)
     assert ended.returncode != 0
-    for line in ("quota.planted -> api", "api.planted -> hub", "hub.planted -> quota.service"):
+    for line in ("quota.planted -> api", "api.planted -> hub", "hub.planted -> quota.service",
+                 "gate.planted -> quota"):  # fmt: skip
         assert line in ended.stdout, ended.stdout
 
 
@@ -111,7 +113,7 @@ def test_the_launcher_knows_nothing_of_the_hubs_code() -> None:
         assert not found, code.shown(path)
 
 
-@pytest.mark.parametrize("name", ["api", "hub", "quota", "lab"])
+@pytest.mark.parametrize("name", ["api", "hub", "quota", "lab", "gate"])
 def test_no_other_distribution_owns_our_names(name: str) -> None:
     assert set(packages_distributions().get(name, [])) <= {"gpulab"}
 

@@ -8,9 +8,12 @@ import signal
 import time
 from uuid import uuid4
 
+import psutil
 import pytest
 from websocket import WebSocketException
 
+from lab.engine import engine_socket
+from lab.supervised import socket_path
 from lab.trial.running import RunningLab
 from lab.trial.visitor import Kernel
 from lab.trial.waiting import wait_for
@@ -201,6 +204,28 @@ def test_p27_without_the_service_gpus_are_refused_and_cpus_start(lab: RunningLab
              within_s=60, every_s=2)  # fmt: skip
     wait_for("dina's session", dina.is_running, within_s=90)
     dina.stop()
+
+
+def test_p37_hub_and_worker_know_the_gate_only_and_it_refused_them_nothing(
+    lab: RunningLab,
+) -> None:
+    """After all that the other tests of this lab did; sessions as processes have no gate."""
+    told = {
+        name: psutil.Process(lab.pid_of(name)).environ().get("DOCKER_HOST", "")
+        for name in ("hub", "worker", "watchdog")
+    }
+    if not (lab.state.root / "gate.json").exists():
+        assert not any("gate" in host for host in told.values())
+        return
+    assert told["hub"] == told["worker"] == f"unix://{socket_path(lab.state, 'gate')}"
+    assert told["watchdog"] == f"unix://{engine_socket(os.environ)}"
+    lab.kill("gate")
+    visitor = lab.logged_in("chen")
+    # Until the new one listens, starts are refused.
+    wait_for("a new gate", lambda: visitor.spawn("cpu").status_code in (201, 202), within_s=30)
+    wait_for("a session through it", visitor.is_running, within_s=90)
+    visitor.stop()
+    assert '"event": "refused"' not in lab.log_of("gate")
 
 
 def _gpu_is_refused_in_time(lab: RunningLab) -> None:

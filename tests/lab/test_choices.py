@@ -10,9 +10,10 @@ import pytest
 from api.gpus import GpuDevice
 from api.settings import ApiSettings, WorkerSettings
 from api.watchdog import WatchdogSettings
-from lab.engine import Choice, EngineLook, choose_spawner
+from lab.engine import Choice, EngineLook, choose_spawner, engine_socket
 from lab.environment import program_environment
 from lab.errors import CannotStart
+from lab.gating import Gate, gate_policy
 from lab.network import outside_mtu
 from lab.people import Person, people_of
 from lab.programs import lab_programs, supervisor_config
@@ -128,6 +129,48 @@ def test_supervisor_config_survives_odd_folders() -> None:
     command = config["program:worker"]["command"].replace("%%", "%")
     assert shlex.split(command)[0] == str(odd / "bin" / "python")
     assert config["supervisord"]["directory"].replace("%%", "%") == str(odd)
+
+
+def test_only_gate_and_watchdog_are_told_of_the_engine_itself(tmp_path: Path) -> None:
+    engine, state = Path("/run/engine.sock"), State(tmp_path)
+    gate = Gate(policy=tmp_path / "gate.json", socket=tmp_path / "gate.sock")
+    shared = program_environment(
+        LabSettings(state_dir=tmp_path), state, spawner="docker", gate=gate,
+        inherited={"DOCKER_HOST": f"unix://{engine}"},
+    )  # fmt: skip
+    assert shared["DOCKER_HOST"] == f"unix://{gate.socket}"
+    assert str(engine) not in " ".join(shared.values())
+    programs = lab_programs(Path("python"), PROJECT, proxy=("node",), engine=engine)
+    config = read_config(
+        supervisor_config(programs, state_dir=tmp_path, logs=tmp_path, socket=tmp_path / "s.sock")
+    )
+    told = {name: config[f"program:{name}"]["environment"] for name in
+            ("gate", "proxy", "service", "hub", "worker", "watchdog")}  # fmt: skip
+    assert {name for name, text in told.items() if str(engine) in text} == {"gate", "watchdog"}
+    assert 'DOCKER_HOST="unix:///run/engine.sock"' in told["watchdog"]
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("", "/var/run/docker.sock"), ("unix:///x/y.sock", "/x/y.sock"), ("tcp://1.2.3.4:2375", None),
+     ("ssh://engine", None), ("unix://", None)],
+)  # fmt: skip
+def test_an_engine_elsewhere_is_none(host: str, path: str | None) -> None:
+    found = engine_socket({"DOCKER_HOST": host} if host else {})
+    assert (None if found is None else str(found)) == path
+
+
+def test_the_gate_is_told_of_images_by_id_and_of_real_gpus() -> None:
+    lab = load_lab(PROJECT / "lab.yaml")
+    real = GpuDevice(uuid="GPU-1", name="H100", memory_mib=81559, kind="gpu")
+    policy = gate_policy(
+        lab, [virtual(0), real], image_ids={"gpulab/base:latest": "sha256:1", "other": "sha256:2"},
+        machine_memory_bytes=1 << 34, hub_id="main", network="gpulab",
+    )  # fmt: skip
+    assert policy == {
+        "hub_id": "main", "network": "gpulab", "images": {"gpulab/base:latest": "sha256:1"},
+        "gpus": ["GPU-1"], "most_memory_bytes": 1 << 34,
+    }  # fmt: skip
 
 
 def test_people_are_listed_once_each_with_their_role() -> None:

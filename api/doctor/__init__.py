@@ -1,0 +1,1 @@
+"""What an operator should know about a machine and its lab: each fault with its remedy."""

@@ -1,0 +1,84 @@
+"""All looks, one after the other; none depends on another."""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+
+from api.cli_settings import CliSettings, database, unknown_variables
+from api.doctor.engine import look_at_engine
+from api.doctor.findings import Finding
+from api.doctor.floors import judge
+from api.doctor.machine import (
+    look_at_clock,
+    look_at_driver,
+    look_at_folders,
+    look_at_names,
+    look_at_ports,
+)
+from api.doctor.parts import installed_parts
+from api.gpus import InventoryUnavailable, choose_inventory
+from api.settings import CannotStart
+from quota.errors import BooksUnavailable
+from quota.lab_file import LabFileError, load_lab
+from quota.store.engine import journal_mode, ping
+from quota.store.migrate import is_current
+
+
+def examine(settings: CliSettings) -> list[Finding]:
+    """Look at everything."""
+    looks: tuple[Callable[[CliSettings], Iterator[Finding]], ...] = (
+        _versions, _variables, look_at_folders, _books, _policy_and_gpus, look_at_driver,
+        look_at_engine, look_at_ports, look_at_names, look_at_clock,
+    )  # fmt: skip
+    return [finding for look in looks for finding in look(settings)]
+
+
+def _versions(_settings: CliSettings) -> Iterator[Finding]:
+    yield Finding("ok", f"Python {sys.version.split()[0]}")
+    yield from map(judge, installed_parts())
+
+
+def _variables(_settings: CliSettings) -> Iterator[Finding]:
+    for name in unknown_variables():
+        yield Finding("warn", f"{name} is no setting of the lab",
+                      "docs/reference.md lists the settings")  # fmt: skip
+
+
+def _books(settings: CliSettings) -> Iterator[Finding]:
+    try:
+        with database(settings) as engine:
+            ping(engine)
+            is_right, kind = is_current(engine), engine.dialect.name
+    except (CannotStart, BooksUnavailable) as error:
+        yield Finding("fail", f"the books do not open: {error}",
+                      "start the lab once, or see that its database runs")  # fmt: skip
+        return
+    if is_right:
+        yield Finding("ok", f"the books are in {kind}, at the version of this program")
+    else:
+        yield Finding("fail", "the books are of another version", "gpulab migrate")
+    if kind == "sqlite":
+        mode = journal_mode(sqlite3.sqlite_version_info[:3])
+        why = "" if mode == "WAL" else " (WAL loses commits in this version)"
+        yield Finding("ok", f"SQLite {sqlite3.sqlite_version}, journal mode {mode}{why}")
+
+
+def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
+    try:
+        lab = load_lab(settings.lab_file)
+    except LabFileError as error:
+        yield Finding("fail", str(error), "gpulab lab-file says it in full")
+        return
+    yield Finding("ok", f"{settings.lab_file} is right")
+    try:
+        inventory, why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
+        devices = inventory.devices()
+    except InventoryUnavailable as error:
+        yield Finding("fail", f"lab.yaml wants real GPUs: {error}",
+                      "mend the driver, or set gpus: mode: auto")  # fmt: skip
+        return
+    names = ", ".join(sorted({device.name for device in devices}))
+    yield Finding("ok", f"{len(devices)} GPU(s): {names} ({why})")
+    for name in lab.unplaceable(devices):
+        yield Finding("warn", f"no GPU here can hold the flavor {name}",
+                      f"change its gpu_models or memory_mib in {settings.lab_file}")  # fmt: skip
