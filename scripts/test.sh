@@ -26,11 +26,14 @@ fi
 # what starts whole labs, kills them, or measures time.
 readonly timed=(tests/api/test_service_process.py tests/quota/test_durability.py
     tests/quota/test_concurrency.py tests/hub/test_spawners.py)
-readonly quiet=(tests/architecture tests/quota tests/simulation tests/hub tests/contract tests/api)
+readonly kills=(tests/faults/test_p05_p06_kills.py tests/faults/test_p08_p09_trouble.py)
+readonly quiet=(tests/architecture tests/quota tests/simulation tests/hub tests/contract tests/api
+    tests/faults)
 status=0
 say "Rules, books, service and hub"
-.venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "$@" "${quiet[@]}" || status=$?
+.venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "${kills[@]/#/--ignore=}" \
+    "$@" "${quiet[@]}" || status=$?
 say "Runtimes, faults, whole labs"
-.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/gate tests/lab tests/faults \
-    tests/integration tests/crash || status=$?
+.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/gate tests/lab \
+    "${kills[@]}" tests/integration tests/crash || status=$?
 exit "$status"
