@@ -1,6 +1,7 @@
 """The Docker engine as the launcher finds it, and the choice of what sessions run in."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def choose_spawner(wanted: Spawner, look: EngineLook) -> Choice:
         remedy = "start it, give this user the right to use it, or choose --spawner process"
     elif look.missing_images:
         problem = f"the Docker engine lacks {', '.join(look.missing_images)}"
-        remedy = "run `make images` first, or choose --spawner process"
+        remedy = f"{_how_to_get(look.missing_images)} first, or choose --spawner process"
     else:
         why = (
             "as asked for" if wanted == "docker" else "a Docker engine answers and has the images"
@@ -56,6 +57,15 @@ def choose_spawner(wanted: Spawner, look: EngineLook) -> Choice:
     if wanted == "docker":
         raise CannotStart(f"{problem}; {remedy}")
     return Choice(spawner="process", why=problem)
+
+
+def _how_to_get(references: Iterable[str]) -> str:
+    """Say how images get here: those of this project are built, others pulled."""
+    steps = []
+    for reference in references:
+        ours = re.fullmatch(r"gpulab/([a-z0-9-]+):latest", reference)
+        steps.append(f"make images-{ours[1]}" if ours else f"docker pull {reference}")
+    return "run " + " and ".join(f"`{step}`" for step in steps)
 
 
 def look_at_engine(images: Iterable[str]) -> EngineLook:

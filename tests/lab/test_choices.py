@@ -46,7 +46,7 @@ def test_spawner_is_chosen_with_its_reason(
     assert why in choice.why
 
 
-@pytest.mark.parametrize(("look", "remedy"), [(SILENT, "start it"), (BARE, "make images")])
+@pytest.mark.parametrize(("look", "remedy"), [(SILENT, "start it"), (BARE, "make images-base`")])
 def test_docker_that_is_asked_for_and_not_there_is_no_start(look: EngineLook, remedy: str) -> None:
     with pytest.raises(CannotStart, match=remedy):
         choose_spawner("docker", look)
