@@ -103,9 +103,16 @@ def open_sockets(gate: RunningGate) -> int:
     """Count the gate's connections, on both sides, that are open now."""
     lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     inodes = {line.split()[6] for line in lines if line.split()[5] == "03"}
-    folder = Path(f"/proc/{gate.pid}/fd")
-    links = {str(one.readlink()) for one in folder.iterdir() if one.is_symlink()}
+    links = set(map(_link, Path(f"/proc/{gate.pid}/fd").iterdir()))
     return len({f"socket:[{inode}]" for inode in inodes} & links) - _LOOP
+
+
+def _link(descriptor: Path) -> str:
+    """Tell what a descriptor is open on; nothing if the gate has closed it meanwhile."""
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:
+        return ""
 
 
 # An event loop wakes itself by a pair of sockets.
