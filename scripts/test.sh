@@ -34,6 +34,6 @@ say "Rules, books, service and hub"
 .venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "${kills[@]/#/--ignore=}" \
     "$@" "${quiet[@]}" || status=$?
 say "Runtimes, faults, whole labs"
-.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/gate tests/lab \
+.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/images tests/gate tests/lab \
     "${kills[@]}" tests/integration tests/crash || status=$?
 exit "$status"

@@ -1,4 +1,4 @@
-"""Prove that a session of this image works, without any network: `python /srv/smoke.py`.
+"""Prove that a session of this image works, without any network: `python /srv/smoke/base.py`.
 
 The session's own program is started as a hub would start it, before a stand-in of the hub.
 """

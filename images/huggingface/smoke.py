@@ -1,4 +1,4 @@
-"""Prove that the Hugging Face libraries work here, without any network: `python /srv/smoke.py`.
+"""Prove that the libraries work here without any network: `python /srv/smoke/huggingface.py`.
 
 A tokenizer is built from sentences that are made here, a small transformer with random weights is
 trained on them, then adapted with LoRA; on a GPU when there is one, else on the CPU.
@@ -22,9 +22,11 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Trainer,
     TrainingArguments,
 )
+from transformers.utils import logging
 
 STEPS, BATCH = 60, 16
 SPECIAL = {f"{name}_token": f"<{name}>" for name in ("unk", "pad", "eos")}
@@ -32,6 +34,8 @@ WHO = ("the scholar", "a reviewer", "the small model", "my neighbour")
 DOES = ("trains", "checks", "explains", "stops")
 WHAT = ("a network", "the run", "every result", "two lines")
 SENTENCES = [f"{who} {does} {what} ." for who in WHO for does in DOES for what in WHAT]
+# The same words in another order: what the trained model is then adapted to.
+TURNED = [f"{what} {does} {who} ." for who in WHO for does in DOES for what in WHAT]
 
 
 class Agreement(evaluate.Metric):
@@ -77,7 +81,7 @@ def small_model(tokenizer: PreTrainedTokenizerFast) -> GPT2LMHeadModel:
     )
 
 
-def sentences_for(tokenizer: PreTrainedTokenizerFast) -> datasets.Dataset:
+def rows_of(sentences: list[str], tokenizer: PreTrainedTokenizerFast) -> datasets.Dataset:
     """Return the sentences as numbers, through the cache of the datasets library."""
 
     def encoded(rows: dict[str, list[str]]) -> dict[str, list[list[int]]]:
@@ -89,7 +93,7 @@ def sentences_for(tokenizer: PreTrainedTokenizerFast) -> datasets.Dataset:
         ]
         return {"input_ids": padded["input_ids"], "attention_mask": seen, "labels": labels}
 
-    texts = datasets.Dataset.from_dict({"text": SENTENCES})
+    texts = datasets.Dataset.from_dict({"text": sentences})
     return texts.map(encoded, batched=True, remove_columns=["text"])
 
 
@@ -98,8 +102,10 @@ def trained(model: torch.nn.Module, rows: datasets.Dataset, folder: str) -> tupl
     asked = TrainingArguments(
         output_dir=folder, max_steps=STEPS, per_device_train_batch_size=BATCH, learning_rate=5e-3,
         logging_steps=10, save_strategy="no", report_to=[], disable_tqdm=True, seed=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )  # fmt: skip
     trainer = Trainer(model=model, args=asked, train_dataset=rows)
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return losses[0], losses[-1]
@@ -120,6 +126,9 @@ def agreement(model: torch.nn.Module, rows: datasets.Dataset) -> float:
 
 def main() -> None:
     """Build, train, adapt, save and load."""
+    logging.set_verbosity_error()
+    for library in (datasets, logging):
+        library.disable_progress_bar()
     names = ("transformers", "datasets", "accelerate", "tokenizers", "evaluate", "peft")
     print(", ".join(f"{name} {version(name)}" for name in names))
     tokenizer = built_tokenizer()
@@ -127,7 +136,7 @@ def main() -> None:
     assert (
         tokenizer.decode(tokenizer(line)["input_ids"], clean_up_tokenization_spaces=False) == line
     )
-    rows = sentences_for(tokenizer)
+    rows = rows_of(SENTENCES, tokenizer)
     model = small_model(tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
@@ -146,8 +155,9 @@ def main() -> None:
         )
         adapted = get_peft_model(again, lora)
         small, whole = adapted.get_nb_trainable_parameters()
-        first, last = trained(adapted, rows, folder)
+        first, last = trained(adapted, rows_of(TURNED, tokenizer), folder)
         print(f"LoRA, {small} of {whole} numbers trained: loss {first:.3f} -> {last:.3f}")
+        assert last < first / 2, "LoRA changed nothing"
     print("huggingface: ok")
 
 

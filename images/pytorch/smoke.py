@@ -1,4 +1,4 @@
-"""Prove that PyTorch learns in this image, without any network: `python /srv/smoke.py`.
+"""Prove that PyTorch learns in this image, without any network: `python /srv/smoke/pytorch.py`.
 
 A small convolutional network learns to tell stripes that lie from stripes that stand, on pictures
 that are made here; on a GPU when there is one, else on the CPU.
@@ -40,8 +40,8 @@ def pictures(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torc
 def network() -> nn.Module:
     """Return the untrained network."""
     return nn.Sequential(
-        nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 5, padding=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(1, 8, 5, padding=2), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
         nn.Flatten(), nn.Linear(16, 2),
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ def train(where: torch.device) -> tuple[float, float, float]:
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
+    model.eval()
     shown, stands = (one.to(where) for one in pictures(512, generator))
     right = (model(shown).argmax(1) == stands).float().mean().item()
     return losses[0], losses[-1], right
