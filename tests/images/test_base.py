@@ -62,6 +62,14 @@ def test_nothing_of_the_machine_that_built_it_is_in_the_image(engine: Engine) ->
     assert _found(engine, "/", "(", "-name", "pip.conf", "-o", "-name", ".npmrc", ")") == []
 
 
+def test_jupyterlab_asks_nobody_about_its_news(engine: Engine) -> None:
+    read = "from jupyterlab.commands import get_app_dir; print(open(get_app_dir() + {!r}).read())"
+    status, text = _output(engine, "python", "-c", read.format("/settings/overrides.json"))
+    assert status == 0, text
+    notification = json.loads(text)["@jupyterlab/apputils-extension:notification"]
+    assert notification == {"checkForUpdates": False, "fetchNews": "false"}
+
+
 def test_the_image_says_what_it_is(engine: Engine) -> None:
     labels = engine.client.inspect_image(BASE_IMAGE)["Config"]["Labels"]
     told = {"title", "description", "version", "created", "base.name"}
