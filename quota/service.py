@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from quota import answers, requests
 from quota.amending import read_amendments
+from quota.calm import CalmAccounts
 from quota.clock import Clock
 from quota.desk import open_desk, open_desk_of_lease
 from quota.errors import NoSuchLease
@@ -49,6 +50,7 @@ class Books:
         self._amendments: list[Amendment] = []
         self._reloading = threading.Lock()
         self._readiness = Readiness(engine, clock, hub_id)
+        self._calm = CalmAccounts()
 
     # -- the rules in force --------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class Books:
         """Bring the books up to an observation of the runtime, begun at `seen_at`."""
         self.reload_rules()
         given = TickInput(observed=tuple(observed), seen_at=seen_at, now=self.clock.now())
-        return tick(self.engine, self.lab, self.hub_id, given)
+        return tick(self.engine, self.lab, self.hub_id, given, calm=self._calm)
 
     def checkpoint(self) -> tuple[int, str]:
         """Hash all account heads into one; the number and hash go to metric and log."""

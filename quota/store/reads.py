@@ -145,7 +145,7 @@ def open_leases_of(tx: Connection, account_ids: Iterable[int]) -> dict[int, list
     """Read the leases of many accounts that have not ended, by account."""
     found: dict[int, list[Lease]] = {account_id: [] for account_id in account_ids}
     query = select(leases).where(leases.c.account_id.in_(list(found)), leases.c.state != "ended")
-    for row in tx.execute(query.order_by(leases.c.requested_at)).mappings():
+    for row in tx.execute(query.order_by(leases.c.requested_at, leases.c.id)).mappings():
         found[row["account_id"]].append(_lease(row))
     return found
 

@@ -101,6 +101,13 @@ def fetch(tx: Connection, *asked: Asked) -> list[list[Row]]:
     return [one.rows(rows) for (one, _), rows in zip(ready, found, strict=True)]
 
 
+def fetch_bare(tx: Connection, statement: Statement, params: Mapping[str, Any]) -> list[Row]:
+    """Ask, and return rows as the driver found them: to be compared, not to be understood."""
+    ready = statement.on(tx.dialect.name)
+    with _Errors(tx):
+        return _send(tx, [(ready.sql, ready.values(params))])[0].fetchall()
+
+
 def change(tx: Connection, statement: Statement, params: Mapping[str, Any]) -> int:
     """Change rows now and tell how many."""
     ready = statement.on(tx.dialect.name)

@@ -56,7 +56,7 @@ _NEW_ACCOUNT = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(accounts).on_conflict_do_nothing()
     for dialect in (sqlite, postgresql)
 }
-_SEEN = (
+_SEEN = Statement(
     update(leases)
     .where(leases.c.id == bindparam("lease_key"), leases.c.state != "ended")
     .values(observed_until=bindparam("until"))
@@ -151,7 +151,7 @@ def mark_seen(tx: Connection, seen: Iterable[tuple[UUID, datetime]]) -> None:
         ids, untils = zip(*some, strict=True)
         tx.execute(_SEEN_LISTED, {"ids": [*ids], "untils": [to_ms(one) for one in untils]})
     elif some:
-        tx.execute(_SEEN, [{"lease_key": one, "until": until} for one, until in some])
+        write(tx, _SEEN, [{"lease_key": one, "until": until} for one, until in some])
 
 
 def save_notices(tx: Connection, told: Iterable[Notice]) -> None:

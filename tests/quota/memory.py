@@ -16,10 +16,10 @@ GUARDED = {"entries": "entries_only_grow", "audit": "audit_only_grows"}
 
 
 @contextmanager
-def engine_in_memory(folder: Path) -> Iterator[Engine]:
+def engine_in_memory(folder: Path, name: str = "books") -> Iterator[Engine]:
     """Open new books under /dev/shm, else in a folder."""
     fast = Path("/dev/shm")
-    path = (fast if fast.is_dir() else folder) / f"gpulab-test-{os.getpid()}.sqlite"
+    path = (fast if fast.is_dir() else folder) / f"gpulab-test-{os.getpid()}-{name}.sqlite"
     engine = open_engine(f"sqlite:///{path}")
     try:
         upgrade(engine)
