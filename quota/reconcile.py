@@ -137,11 +137,19 @@ def _look(lease: Lease, one: Observed | None, seen: Seen) -> Lease:
         # Nobody admitted it, whatever started it: it is charged for what it ran, and has to go.
         lease = stopping(lease, reason="not_admitted", at=seen.at)
     if lease.started_at is None and lease.state in ("held", "stopping"):
-        lease = activated(lease, ref=one.ref, started_at=one.started_at, seen_at=one.started_at)
+        started_at = _believed_start(one.started_at, lease, seen)
+        lease = activated(lease, ref=one.ref, started_at=started_at, seen_at=started_at)
     if lease.observed_until is None:
         return lease
     until = one.finished_at if one.finished_at is not None else seen.at
     return replace(lease, ref=one.ref, observed_until=max(lease.observed_until, until))
+
+
+def _believed_start(started_at: datetime, lease: Lease, seen: Seen) -> datetime:
+    """Nothing starts before it was admitted: a runtime that says so has a clock that is behind."""
+    if lease.held_at is None or lease.held_at > seen.at:
+        return started_at  # or it was admitted by a clock that is ahead
+    return max(started_at, lease.held_at)
 
 
 def _reprice(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:

@@ -1,6 +1,7 @@
 """P11, P13, P16: clocks that jump or run wrong, edits under running sessions, short sessions."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -89,6 +90,21 @@ def test_p11_a_service_whose_clock_is_off_ends_nothing_early(desk: Desk, skew_mi
     account = desk.books.account("emeka")
     assert GpuTime.total(one.amount for one in account.charges) == GpuTime.of(1000, 45 * 60_000)
     assert account.balance == hours("0.25")
+
+
+def test_p11_a_runtime_whose_clock_is_behind_charges_nothing_before_the_admission(
+    desk: Desk,
+) -> None:
+    view = desk.ask("emeka", "quarter")
+    ref = desk.start(view)
+    real = desk.containers[ref]
+    assert real.started_at is not None
+    desk.containers[ref] = replace(real, started_at=real.started_at - timedelta(minutes=10))
+    desk.go(minutes=20)
+    desk.finish(ref)
+    desk.tick()
+    charged = GpuTime.total(one.amount for one in desk.books.account("emeka").charges)
+    assert charged == GpuTime.of(250, 20 * 60_000)
 
 
 # -- P13 -------------------------------------------------------------------------------------
