@@ -21,12 +21,12 @@ def all_faults(lab_file: Path | None) -> list[str]:
     except LabFileError as error:
         return [*faults, *str(error).splitlines()]
     chosen = settings.model_copy(update={"lab_file": lab_file or settings.lab_file})
-    with steps("Checking the books", total=2) as going, open_books(chosen) as books:
-        faults += describe(books.check()).splitlines()
+    with open_books(chosen) as books:
+        with steps("Checking the books, by account", counts=True) as going:
+            faults += describe(books.check(on_account=going.reached)).splitlines()
         faults += [f"left out, since lab.yaml changed: {one}" for one in books.rules.left_out]
-        going.done()
-        going.now("Checking the audit trail")
-        faults += Office(books).check_trail()
+        with steps("Checking the audit trail"):
+            faults += Office(books).check_trail()
     return faults
 
 

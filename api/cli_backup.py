@@ -44,7 +44,7 @@ def restore(
     """Replace the books by those of a file; those of now are kept in a file beside it."""
     settings, kept = CliSettings(), None
     with (
-        steps("Looking at the books", total=3) as going,
+        steps("Looking at the books", counts=True) as going,
         database(settings, may_be_new=True) as engine,
         held_if_free(settings.books_url, "worker") as is_free,
         _in_words(),
@@ -56,14 +56,12 @@ def restore(
             kept = _beside(source, SystemClock().now())
             going.now("Keeping the books of before")
             back_up(settings.books_url, kept)
-        going.done()
         going.now("Putting the books back")
         engine.dispose()
         put_back(settings.books_url, source)
-        going.done()
-        going.now("Checking them")
+        going.now("Checking them, by account")
         with open_books(settings) as books:
-            faults = describe(books.check()).splitlines()
+            faults = describe(books.check(on_account=going.reached)).splitlines()
     shown = {"restored": str(source), "before": kept and str(kept), "faults": faults}
     said = [] if kept is None else [f"The books of before are in {kept}."]
     if faults:

@@ -131,15 +131,20 @@ class Steps:
         if self._progress is not None and self._bar is not None:
             self._progress.advance(self._bar, count)
 
+    def reached(self, count: int, total: int) -> None:
+        """Say how much is done of how much, where that shows only on the way."""
+        if self._progress is not None and self._bar is not None:
+            self._progress.update(self._bar, completed=count, total=total)
+
 
 @contextmanager
-def steps(doing: str, *, total: int | None = None) -> Iterator[Steps]:
+def steps(doing: str, *, total: int | None = None, counts: bool = False) -> Iterator[Steps]:
     """Show on a terminal that something long goes on, and how far it is; gone when it is done."""
     if not sys.stderr.isatty():
         yield Steps(None, total)
         return
     columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-    if total is not None:
+    if counts or total is not None:
         columns += [BarColumn(), MofNCompleteColumn()]
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True),
                   transient=True) as progress:  # fmt: skip

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, or_, select
 
 from quota.amount import GpuTime
 from quota.chain import heads_hash
-from quota.ledger_walk import Violation, walk_ledger
+from quota.ledger_walk import OnAccount, Violation, walk_ledger
 from quota.placement import FULL_MGPU
 from quota.store.streams import Piles, rows
 from quota.store.tables import accounts, checkpoints, gpus, leases
@@ -22,13 +22,15 @@ ZERO = GpuTime.ZERO
 _HEADS = "SELECT number, account_id, seq, head FROM checkpoint_heads ORDER BY number"
 
 
-def check_books(tx: Connection, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
+def check_books(
+    tx: Connection, *, anchor: tuple[int, str] | None = None, on_account: OnAccount | None = None
+) -> list[Violation]:
     """Check all books in one reading transaction; an empty list is right.
 
     `anchor` is a checkpoint's number and hash as the log has them: it shows what somebody who can
     write every table, the checkpoints too, has changed.
     """
-    walked = walk_ledger(tx)
+    walked = walk_ledger(tx, on_account=on_account)
     found = walked.found
     found += _draws(walked.moved)
     found += _holds(tx)

@@ -7,10 +7,10 @@ to columns; never more than a block of the ledger is in memory.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -24,6 +24,10 @@ _ENTRIES = (
 )
 _LOTS = "SELECT account_id, {id}, remaining FROM lots ORDER BY account_id"
 _MARKS = "SELECT account_id, seq, number, head FROM checkpoint_heads ORDER BY account_id, number"
+
+
+OnAccount: TypeAlias = Callable[[int, int], None]
+"""Is told after each account how many are checked, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,18 @@ class _Columns(NamedTuple):
     hash: Row
 
 
-def walk_ledger(tx: Connection) -> Walked:
+def walk_ledger(tx: Connection, *, on_account: OnAccount | None = None) -> Walked:
     """Check all chains and figures of accounts and lots in one reading transaction."""
     walked = Walked()
     known = tx.execute(select(accounts).order_by(accounts.c.id)).mappings().all()
     entries, lots, marks = Piles(_entry_blocks(tx)), Piles(_lots(tx)), Piles(rows(tx, _MARKS))
-    for row in known:
+    for number, row in enumerate(known, start=1):
         one = _Account(row, list(marks.of(row["id"])), walked)
         for _, block in entries.of(row["id"]):
             one.take(block)
         one.close(lots.of(row["id"]))
+        if on_account is not None:
+            on_account(number, len(known))
     for strays, what in (
         (entries.strays(), "has entries"),
         (lots.strays(), "has lots"),

@@ -22,6 +22,7 @@ from quota.explanation import Explanation
 from quota.invariants import Violation, check_books
 from quota.lab import Lab
 from quota.leases import LeaseRequest
+from quota.ledger_walk import OnAccount
 from quota.observed import Observed
 from quota.placement import GpuUse
 from quota.readiness import Readiness
@@ -207,11 +208,13 @@ class Books:
         with transaction(self.engine, step="checkpoint") as tx:
             return writes.write_checkpoint(tx, self.clock.now())
 
-    def check(self, *, anchor: tuple[int, str] | None = None) -> list[Violation]:
+    def check(
+        self, *, anchor: tuple[int, str] | None = None, on_account: OnAccount | None = None
+    ) -> list[Violation]:
         """Check the laws of the books, also against a checkpoint from the log; [] is right."""
         with reading(self.engine, as_of_now=True) as tx:
             be_patient(tx)
-            return check_books(tx, anchor=anchor)
+            return check_books(tx, anchor=anchor, on_account=on_account)
 
     def ping(self) -> None:
         """Ask whether the database answers, and takes what is written.

@@ -84,6 +84,16 @@ def test_names_are_whole_on_a_narrow_terminal(shell: Shell) -> None:
     assert "2.50 GPU-hours in all; available: 2.50." in said
 
 
+def test_a_check_of_the_books_shows_how_far_it_is(shell: Shell) -> None:
+    for who in ("ada", "blaise"):
+        shell.run("grant", who, "1", "--reason", "books of more than one account")
+    status, said = on_a_terminal(shell.folder, "check")
+    assert status == 0
+    assert "Checking the books, by account" in said
+    assert "2/2" in said
+    assert "Checking" not in shell.run("check")[1], "and nothing of it where nobody looks on"
+
+
 def test_a_pipe_gets_no_frames_and_no_folds(shell: Shell) -> None:
     shell.monkeypatch.setenv("COLUMNS", "20")
     shell.run("grant", "ada", "1", "--reason", "word " * 60)
