@@ -4,7 +4,7 @@
 account, so nothing depends on a job that runs on Monday at midnight.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import cast
@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from quota.agenda import Due
 from quota.amount import GpuTime
-from quota.calendar import Week, week_after, week_at, weeks_of
+from quota.calendar import Week, same_week, week_after, weeks_of
 from quota.clock import to_ms
 from quota.entitlement import boosts_at, boosts_of, current_week, entitlement, keeps_hours, kept_of
 from quota.lab import Lab
@@ -47,6 +47,8 @@ def settle(
     coming = _coming_boosts(account, lab, section, now)
     # Before anything is closed: a due date may have been put off meanwhile.
     leases = _follow_due_dates(account, leases, coming, now=now)
+    if section is not None:
+        _follow_zone(account, lab, section, now=now)
     leases = _close_ended_lots(account, leases, lab=lab, section=section, now=now)
     if section is not None:
         leases = _give_weeks(account, leases, lab=lab, section=section, now=now)
@@ -61,7 +63,8 @@ def settle_budget(account: Account, hours: GpuTime, week: Week | None, *, now: d
         if lot.ends_at <= now:
             account.expire(lot, at=now)
     if week is not None:
-        _give_or_adjust(account, week, hours, f"{account.kind} of {account.name}", now=now)
+        _give_or_adjust(account, week, hours, f"{account.kind} of {account.name}", now=now,
+                        begins=week.starts_at.__eq__)  # fmt: skip
 
 
 def boost_ids(account_id: int, lab: Lab, section: Section | None, scholar: str, now: datetime) -> (
@@ -96,7 +99,7 @@ def _keep(
     account: Account, ended: Lot, unused: GpuTime, lab: Lab, section: Section, *, now: datetime
 ) -> None:
     """Give again what the rules let a scholar keep of an ended week."""
-    week = week_at(lab.program, section.zone, ended.starts_at)
+    week = same_week(lab.program, section.zone, ended.starts_at)
     if week is None or not keeps_hours(lab, account.name):
         return
     for kept in kept_of(lab, section, account.name, week, unused):
@@ -148,8 +151,8 @@ def _post_before_cut(
     """Post all known use before a lot shrinks: what is used is not taken back, posted or not."""
     hours = entitlement(lab, section, account.name, week).hours
     is_cut = any(
-        lot.source == "allowance" and lot.starts_at == week.starts_at
-        and lot.remaining and lot.amount > hours
+        lot.source == "allowance" and lot.remaining and lot.amount > hours
+        and same_week(lab.program, section.zone, lot.starts_at) == week
         for lot in account.lots
     )  # fmt: skip
     if not is_cut:
@@ -165,33 +168,52 @@ def _next_owed(account: Account, lab: Lab, section: Section, now: datetime) -> W
         weeks = weeks_of(lab.program, section.zone) if lab.program else ()
         start = next(iter(weeks), None)
     else:
-        last = week_at(lab.program, section.zone, account.allowance_from)
+        last = same_week(lab.program, section.zone, account.allowance_from)
         start = week_after(lab.program, section.zone, last) if last else None
     return start if start is not None and start.ends_at <= now else None
 
 
 def _give_week(account: Account, lab: Lab, section: Section, week: Week, *, now: datetime) -> None:
     owed = entitlement(lab, section, account.name, week)
-    _give_or_adjust(account, week, owed.hours, owed.because, now=now)
+
+    def begins(at: datetime) -> bool:
+        return same_week(lab.program, section.zone, at) == week
+
+    _give_or_adjust(account, week, owed.hours, owed.because, now=now, begins=begins)
 
 
 def _give_or_adjust(
-    account: Account, week: Week, hours: GpuTime, because: str, *, now: datetime
-) -> None:
-    if account.allowance_from is None or week.starts_at > account.allowance_from:
+    account: Account, week: Week, hours: GpuTime, because: str, *, now: datetime,
+    begins: Callable[[datetime], bool],
+) -> None:  # fmt: skip
+    """Give a week once, and let it be as the rules are now; `begins` knows its begin anywhere."""
+    last = account.allowance_from
+    if last is None or (week.starts_at > last and not begins(last)):
         _close_other_weeks(account, week, now=now)
         account.allowance_from = week.starts_at
         if hours:
             account.give(_week_lot(account, week, hours, because), at=now)
         return
     for lot in account.lots:
-        if lot.source == "allowance" and lot.starts_at == week.starts_at:
+        if lot.source == "allowance" and begins(lot.starts_at):
             reason = f"changed: {because}"
             account.adjust(lot, hours, author="lab.yaml", reason=reason, at=now)
             return
-    if hours and week.starts_at == account.allowance_from:
+    if hours and begins(last):
         # The week gave nothing when it began, and was given hours since.
         account.give(_week_lot(account, week, hours, because), at=now)
+
+
+def _follow_zone(account: Account, lab: Lab, section: Section, *, now: datetime) -> None:
+    """Let the running week of a scholar who has moved end when it ends in the new section."""
+    for lot in account.lots:
+        if lot.source != "allowance":
+            continue
+        week = same_week(lab.program, section.zone, lot.starts_at)
+        # No sooner than now: what was used up to now is paid from here.
+        if week is not None and week.ends_at != lot.ends_at and week.ends_at > now:
+            reason = f"the week as it is in section {section.name}"
+            account.reschedule(lot, week.ends_at, reason=reason, at=now)
 
 
 def _close_other_weeks(account: Account, week: Week, *, now: datetime) -> None:

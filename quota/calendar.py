@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # `quota.lab` takes its dates from here
 
 DAYS_PER_WEEK = 7
 
+# From the line of dates all the way round.
+_ZONES_APART = timedelta(hours=26)
+
 Span: TypeAlias = tuple[int, str, date, date]
 """Number, topic, first and last day of a week of the program."""
 
@@ -48,6 +51,21 @@ def week_from(program: "Program | None", zone: ZoneInfo, at: datetime) -> Week |
 def week_after(program: "Program | None", zone: ZoneInfo, week: Week) -> Week | None:
     """Return the week that follows; None after the last of the program."""
     return week_from(program, zone, week.ends_at)
+
+
+def same_week(program: "Program | None", zone: ZoneInfo, began_at: datetime) -> Week | None:
+    """Return the week that began at an instant, here or in another zone.
+
+    Who moves to another section takes the running week along: it is the one that begins nearest.
+    """
+    here = week_at(program, zone, began_at)
+    if here is not None and here.starts_at == began_at:
+        return here
+    near = [week for week in (here, week_from(program, zone, began_at)) if week is not None]
+    nearest = min(near, key=lambda week: abs(week.starts_at - began_at), default=None)
+    if nearest is None or abs(nearest.starts_at - began_at) > _ZONES_APART:
+        return here  # the calendar itself was changed
+    return nearest
 
 
 def weeks_of(program: "Program", zone: ZoneInfo) -> tuple[Week, ...]:
