@@ -99,6 +99,7 @@ def test_p12_catches_weeks_that_are_always_168_hours(
         return replace(week, ends_at=week.starts_at + 168 * HOUR)
 
     monkeypatch.setattr(entitlement, "week_at", lambda _program, zone, at: always(zone, at))
+    monkeypatch.setattr(allowances, "same_week", lambda _program, zone, at: always(zone, at))
     with pytest.raises(AssertionError):
         across_the_end_of_a_week(engine, "America/New_York", SPRING, 167)
 
@@ -109,7 +110,7 @@ def test_p12_catches_an_allowance_that_is_given_at_every_look(
     """The negative control: without the mark on the account, and with ids of lots that differ."""
 
     def forgetful(
-        account: Account, week: Week, amount: GpuTime, why: str, *, now: datetime
+        account: Account, week: Week, amount: GpuTime, why: str, *, now: datetime, **_: object
     ) -> None:
         account.give(replace(allowances._week_lot(account, week, amount, why), id=uuid4()), at=now)
 
