@@ -9,6 +9,10 @@ HOME = "/home/scholar"
 DATASETS = "/shared/datasets"
 MODELS = "/shared/models"
 
+# What a container may write beside its home and scratch, where the storage keeps quotas: room for
+# packages that are installed for a session.
+LAYER_SIZE = "10g"
+
 GpuRequests = Literal["uuid", "cdi"]
 
 # Enough for any notebook, too few for a fork bomb to matter to the others.

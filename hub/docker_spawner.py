@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import resource
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -48,6 +49,8 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
     # a tag that is moved changes no session until the lab starts again.
     _pins: dict[str, str] = {}  # noqa: RUF012 - one for all spawners
     _told_of_homes = False
+    # Whether the engine's storage keeps quotas; seen when it makes a home that has an end.
+    _keeps_quotas = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -134,7 +137,8 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             return
         size = {"size": f"{self.home_gib}g"}
         try:
-            await self.docker("create_volume", self.home_volume, driver_opts=size)
+            made = await self.docker("create_volume", self.home_volume, driver_opts=size)
+            LabDockerSpawner._keeps_quotas |= "size" in (made.get("Options") or {})
         except APIError as error:
             if "quota" not in str(error.explanation).lower():
                 raise
@@ -156,9 +160,24 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         self.extra_create_kwargs = {**theirs, "labels": labels}
         self.extra_host_config = {**host, **self._box()}
         try:
-            return await super().create_object()
+            return await self._create()
         finally:
             self.extra_create_kwargs, self.extra_host_config = kept
+
+    async def _create(self) -> Any:
+        if not self._keeps_quotas:
+            return await super().create_object()
+        boxed = self.extra_host_config
+        try:
+            self.extra_host_config = {**boxed, "storage_opt": {"size": docker_box.LAYER_SIZE}}
+            return await super().create_object()
+        except APIError as error:
+            if not re.search("storage.opt", str(error.explanation), re.IGNORECASE):
+                raise
+        # It keeps them for volumes alone.
+        LabDockerSpawner._keeps_quotas = False
+        self.extra_host_config = boxed
+        return await super().create_object()
 
     def get_env(self) -> dict[str, str]:
         """Return the container's environment; what the image says about GPUs does not count."""

@@ -6,6 +6,7 @@ so the rules outlive its restart.
 """
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,6 @@ from lab.errors import CannotStart
 from lab.network import SessionNetwork, find_network
 
 _PROGRAM: dict[Family, str] = {4: "iptables", 6: "ip6tables"}
-_DEVICES = Path("/sys/class/net")
 _RESOLV = Path("/etc/resolv.conf")
 _TIME_S = 30
 
@@ -80,7 +80,8 @@ def forget_gone() -> None:
             if family == 6:
                 return
             raise
-        live = {one.chain for one in jumps_in(listing) if (_DEVICES / one.bridge).exists()}
+        devices = {name for _, name in socket.if_nameindex()}
+        live = {one.chain for one in jumps_in(listing) if one.bridge in devices}
         _drop(family, chains=chains_in(listing) - live)
 
 

@@ -158,3 +158,23 @@ def test_a_cancelled_start_of_a_container_leaves_nothing_running(containers: Con
     runtime = DockerRuntime(containers.engine.hub_id, SystemClock())
     eventually(lambda: not any(one.is_running for one in runtime.observe()))
     runtime.close()
+
+
+@pytest.mark.docker
+def test_p43_a_storage_without_quotas_is_told_once_and_starts_all_the_same(
+    containers: Containers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LabDockerSpawner, "_told_of_homes", False)
+    monkeypatch.setattr(LabDockerSpawner, "_keeps_quotas", False)
+    caplog.set_level("WARNING")
+    for account in ("ada", "blaise"):
+        assert asyncio.run(containers.started(account, home_gib=1).poll()) is None
+    told = [one for one in caplog.messages if "homes have no end here" in one]
+    if LabDockerSpawner._keeps_quotas:
+        assert told == [], "a storage that keeps them"
+        return
+    assert len(told) == 1
+    # As after a home that has an end, on an engine that bounds volumes and nothing else.
+    monkeypatch.setattr(LabDockerSpawner, "_keeps_quotas", True)
+    assert asyncio.run(containers.started("chen").poll()) is None
+    assert not LabDockerSpawner._keeps_quotas
