@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -167,8 +168,10 @@ def test_p43_a_storage_without_quotas_is_told_once_and_starts_all_the_same(
     monkeypatch.setattr(LabDockerSpawner, "_told_of_homes", False)
     monkeypatch.setattr(LabDockerSpawner, "_keeps_quotas", False)
     caplog.set_level("WARNING")
-    for account in ("ada", "blaise"):
-        assert asyncio.run(containers.started(account, home_gib=1).poll()) is None
+    log = logging.getLogger("tests.homes")
+    # People without a home so far: one that is there stays as it is.
+    for account in ("euler", "gauss"):
+        assert asyncio.run(containers.started(account, home_gib=1, log=log).poll()) is None
     told = [one for one in caplog.messages if "homes have no end here" in one]
     if LabDockerSpawner._keeps_quotas:
         assert told == [], "a storage that keeps them"

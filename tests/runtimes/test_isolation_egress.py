@@ -17,7 +17,7 @@ from tests.runtimes.world import WIRE, filter_rules, listening, needs_root, reac
 pytestmark = pytest.mark.docker
 
 METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16")
-PRIVATE = ("10.77.0.5", "172.29.77.5", "192.168.77.5")
+PRIVATE = ("10.77.0.5", "172.16.77.5", "192.168.77.5")
 RESOLVER, PUBLIC, MIRROR = "10.77.0.53", "203.0.113.7", "10.77.1.9"
 SERVICES = {
     **dict.fromkeys((*METADATA, *PRIVATE, PUBLIC, MIRROR), (80,)),
