@@ -112,7 +112,7 @@ def _plain_hub(folder: Path, spawner: str, lab: RunningLab) -> Iterator[Callable
     token = secrets.token_hex(16)
     module, name = {"process": ("hub.process_spawner", "ProcessSpawner"),
                     "docker": ("hub.docker_spawner", "LabDockerSpawner")}[spawner]  # fmt: skip
-    hub_host = ensure_network(lab.network) if spawner == "docker" else "127.0.0.1"
+    hub_host = ensure_network(lab.network).gateway if spawner == "docker" else "127.0.0.1"
     more = (_DOCKER if spawner == "docker" else _PROCESS).format(
         folder=folder, network=lab.network
     )

@@ -71,8 +71,7 @@ def decide(request: Request, body: bytes, policy: Policy) -> Step:
         case _, ("containers", ref, *rest):
             return _about_session(request, ref, tuple(rest))
         case "GET", ("images", *name, "json") if name:
-            _known_image("/".join(name), policy)
-            return _plain(request, policy)
+            return _image(request, "/".join(name), policy)
     raise _useless(request)
 
 
@@ -128,9 +127,18 @@ def _pull(request: Request, policy: Policy) -> Ask:
     return _ask(request, query)
 
 
-def _known_image(reference: str, policy: Policy) -> None:
-    if policy.image_id(reference) is None:
+def _image(request: Request, reference: str, policy: Policy) -> Ask:
+    """Show the image that a reference stood for when the lab started, wherever its tag is now."""
+    _parameters(request, {})
+    target = f"{_prefix(request.version)}/images/{_known_image(reference, policy)}/json"
+    return Ask(method=request.method, target=target)
+
+
+def _known_image(reference: str, policy: Policy) -> str:
+    image = policy.image_id(reference)
+    if image is None:
         raise Refused(f"the image {reference[:200]} is none of those that the lab started with")
+    return image
 
 
 def _list(request: Request, policy: Policy) -> Ask:

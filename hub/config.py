@@ -172,6 +172,10 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Spawner.hub_id = settings.hub_id
     if settings.spawner == "docker":
         c.DockerSpawner.network_name = settings.docker_network
+        c.LabDockerSpawner.home_gib = settings.home_gib
+        c.LabDockerSpawner.datasets_dir = str(settings.datasets_dir or "")
+        c.LabDockerSpawner.models_dir = str(settings.models_dir or "")
+        c.LabDockerSpawner.gpu_requests = settings.gpu_requests
     else:
         _local_sessions(c, settings)
 

@@ -2,29 +2,25 @@
 
 import asyncio
 import inspect
+import re
 import resource
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import DeviceRequest, LogConfig, Ulimit
+from docker.errors import APIError, ImageNotFound, NotFound
 from dockerspawner import DockerSpawner
+from traitlets import Enum, Int, Unicode
 
+from hub import docker_box
 from hub.attentive import Attentive, Unseen
+from hub.docker_errors import ENGINE_ERRORS, could_not_start, unsafe_volume
 from hub.leased import Leased
 from hub.names import safe_name
-from hub.refusals import Refused
 
-HOME = "/home/scholar"
-# Enough for any notebook, too few for a fork bomb to matter to the others.
-_PIDS = 4096
 # Where this machine itself allows fewer, its engine cannot give more.
 _OPEN_FILES = 65_536
-_MIB = 1024 * 1024
 # One slow pull must not hold up everybody's starts and looks (DockerSpawner has one thread).
 _THREADS = 8
-_SILENT = (APIError, DockerException, requests.RequestException, OSError)
 
 
 class LabDockerSpawner(Attentive, Leased, DockerSpawner):
@@ -34,11 +30,27 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
     """
 
     volumes: Any
+    read_only_volumes: Any
     extra_create_kwargs: Any
     extra_host_config: Any
 
+    home_gib = Int(0, help="What a home may grow to, where the storage can; 0: no end.").tag(
+        config=True
+    )
+    datasets_dir = Unicode("", help="Folder of the machine that sessions can read.").tag(
+        config=True
+    )
+    models_dir = Unicode("", help="Cache of Hugging Face that sessions can read.").tag(config=True)
+    gpu_requests = Enum(("uuid", "cdi"), "uuid", help="How a GPU is asked for.").tag(config=True)
+
     _undoing: asyncio.Future[None] | None = None
     _executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+    # What a reference of lab.yaml meant when it was first asked for, for this hub's whole life:
+    # a tag that is moved changes no session until the lab starts again.
+    _pins: dict[str, str] = {}  # noqa: RUF012 - one for all spawners
+    _told_of_homes = False
+    # Whether the engine's storage keeps quotas; seen when it makes a home that has an end.
+    _keeps_quotas = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -58,29 +70,81 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             Refused: the engine could not.
 
         """
-        # The hook chose these from the lab's own lists; nothing else of what people ask counts.
-        if self.docker_image:
-            self.image = self.docker_image
+        # The hook chose it from the lab's own list; nothing else of what people ask counts.
+        reference = self.docker_image or self.image
         self.object_id = ""
-        self.object_name = f"gpulab-{self.sure_lease_id()}"
+        name = f"gpulab-{self.sure_lease_id()}"
         self.mem_limit = f"{self.ram_mib}M"
         self.cpu_limit = self.cpus
-        self.volumes = {**self.volumes, self.home_volume: HOME}
-        starting: asyncio.Future[tuple[str, int]] = asyncio.ensure_future(super().start())
+        starting: asyncio.Future[tuple[str, int]] = asyncio.ensure_future(
+            self._start(reference, name)
+        )
         try:
             return await asyncio.shield(starting)
-        except _SILENT as error:
-            self.log.error("container %s: %s", self.object_name, error)
-            raise _could_not_start(error, self.image) from error
+        except ENGINE_ERRORS as error:
+            self.log.error("container %s: %s", name, error)
+            raise could_not_start(error, reference) from error
         except asyncio.CancelledError:
             # The engine goes on with what it was asked; whoever cancels does not stop that.
-            self._undoing = asyncio.ensure_future(self._undo(starting, self.object_name))
+            self._undoing = asyncio.ensure_future(self._undo(starting, name))
             raise
 
     @property
     def home_volume(self) -> str:
         """The volume of the scholar's own files; it outlives every container."""
         return f"gpulab.{self.hub_id}.{safe_name(self.user.name)}"
+
+    async def _start(self, reference: str, name: str) -> tuple[str, int]:
+        if raw := docker_box.raw_name([*self.volumes, *self.read_only_volumes]):
+            raise unsafe_volume(raw)
+        self.image = await self._pinned(reference)
+        # A change of the image gives the container another name: ours comes after it.
+        self.object_name = name
+        await self._make_home()
+        shared = docker_box.shared(self.datasets_dir, self.models_dir)
+        self.volumes = {**self.volumes, **shared, self.home_volume: docker_box.HOME}
+        found: tuple[str, int] = await super().start()
+        return found
+
+    async def _pinned(self, reference: str) -> str:
+        if known := self._pins.get(reference):
+            return known
+        await self.pull_image(reference)
+        found = await self.docker("inspect_image", reference)
+        image_id: str = self._pins.setdefault(reference, found["Id"])
+        self.log.info("%s is %s until the lab starts again", reference, image_id)
+        return image_id
+
+    async def pull_image(self, image: str) -> None:
+        """Fetch an image that is not here, if the policy is to do so."""
+        # What was found by its id can be had nowhere else; a start says whether it is still here.
+        if image.startswith("sha256:"):
+            return
+        if self.pull_policy != "always":
+            try:
+                await self.docker("inspect_image", image)
+            except ImageNotFound:
+                if self.pull_policy == "never":
+                    raise
+            else:
+                return
+        self.log.info("fetching %s", image)
+        await self.docker("pull", image)
+
+    async def _make_home(self) -> None:
+        """Make the home's volume with an end, where the engine's storage keeps quotas."""
+        if not self.home_gib:
+            return
+        size = {"size": f"{self.home_gib}g"}
+        try:
+            made = await self.docker("create_volume", self.home_volume, driver_opts=size)
+            LabDockerSpawner._keeps_quotas |= "size" in (made.get("Options") or {})
+        except APIError as error:
+            if "quota" not in str(error.explanation).lower():
+                raise
+            if not self._told_of_homes:
+                LabDockerSpawner._told_of_homes = True
+                self.log.warning("homes have no end here: %s", error.explanation)
 
     async def check_allowed(self, _image: str) -> str:
         """Take the image that the hook chose, whatever the options say."""
@@ -92,63 +156,55 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         theirs = await _value_of(self, self.extra_create_kwargs)
         host = await _value_of(self, self.extra_host_config)
         kept = self.extra_create_kwargs, self.extra_host_config
-        self.extra_create_kwargs = {**theirs, "labels": self._labels(theirs.get("labels", {}))}
-        self.extra_host_config = {**host, **self._box(), **self._gpu()}
+        labels = docker_box.labels(theirs.get("labels", {}), self._labels())
+        self.extra_create_kwargs = {**theirs, "labels": labels}
+        self.extra_host_config = {**host, **self._box()}
         try:
-            return await super().create_object()
+            return await self._create()
         finally:
             self.extra_create_kwargs, self.extra_host_config = kept
+
+    async def _create(self) -> Any:
+        if not self._keeps_quotas:
+            return await super().create_object()
+        boxed = self.extra_host_config
+        try:
+            self.extra_host_config = {**boxed, "storage_opt": {"size": docker_box.LAYER_SIZE}}
+            return await super().create_object()
+        except APIError as error:
+            if not re.search("storage.opt", str(error.explanation), re.IGNORECASE):
+                raise
+        # It keeps them for volumes alone.
+        LabDockerSpawner._keeps_quotas = False
+        self.extra_host_config = boxed
+        return await super().create_object()
 
     def get_env(self) -> dict[str, str]:
         """Return the container's environment; what the image says about GPUs does not count."""
         env: dict[str, str] = super().get_env()
-        env |= {
-            "NVIDIA_VISIBLE_DEVICES": self.real_gpu() or "void",
-            "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-            "GPULAB_LEASE": self.lease_id,
-            "GPULAB_FLAVOR": self.flavor_name,
-        }
+        env |= docker_box.gpu_variables(self.real_gpu(), self.gpu_requests)
+        env |= docker_box.shared_variables(self.datasets_dir, self.models_dir)
+        env |= {"GPULAB_LEASE": self.lease_id, "GPULAB_FLAVOR": self.flavor_name}
         return env
 
-    def _labels(self, theirs: dict[str, str]) -> dict[str, str]:
-        ours = {
+    def _labels(self) -> dict[str, str]:
+        return {
             "gpulab.lease": self.lease_id,
             "gpulab.hub": self.hub_id,
             "gpulab.user": self.user.name,
             "gpulab.server": self.name,
             "gpulab.flavor": self.flavor_name,
         }
-        return {**theirs, **{key: _literal(text) for key, text in ours.items()}}
 
     def _box(self) -> dict[str, Any]:
-        """Keep what scholars run away from the machine and from each other."""
-        ram_bytes = self.ram_mib * _MIB
-        files = _open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        boxed = docker_box.box(
+            ram_mib=self.ram_mib, network=self.network_name, is_read_only=self.root_is_read_only,
+            open_files=_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        )  # fmt: skip
         return {
-            "privileged": False,
-            "cap_drop": ["ALL"],
-            "security_opt": ["no-new-privileges:true"],
-            "pids_limit": _PIDS,
-            "memswap_limit": ram_bytes,
-            "shm_size": ram_bytes // 4,
-            "ulimits": [
-                Ulimit(name="nofile", soft=files, hard=files),
-                Ulimit(name="core", soft=0, hard=0),
-            ],
-            "init": True,
-            "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"}),
-            "tmpfs": {"/tmp": "rw,exec,nosuid,nodev,size=4g,mode=1777"},  # noqa: S108 - inside
-            "restart_policy": {"Name": "no"},
-            "ipc_mode": "private",
-            "network_mode": self.network_name,
+            **boxed,
+            "device_requests": docker_box.gpu_request(self.real_gpu(), self.gpu_requests),
         }
-
-    def _gpu(self) -> dict[str, Any]:
-        """Give exactly the GPU of the lease, by its UUID, or none."""
-        gpu = self.real_gpu()
-        if not gpu:
-            return {"device_requests": []}
-        return {"device_requests": [DeviceRequest(device_ids=[gpu], capabilities=[["gpu"]])]}
 
     # -- look and stop ----------------------------------------------------------------------
 
@@ -162,7 +218,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             found = await self.docker("inspect_container", name)
         except NotFound:
             return 0
-        except _SILENT as error:
+        except ENGINE_ERRORS as error:
             raise Unseen(str(error)) from error
         self.object_id, self.object_name = found["Id"], found["Name"].removeprefix("/")
         state = found["State"]
@@ -174,7 +230,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         """Return where a container listens that a restarted hub has found running."""
         try:
             ip, port = await self.get_ip_and_port()
-        except _SILENT:
+        except ENGINE_ERRORS:
             url: str = self.server.url
             return url
         return f"http://{ip}:{port}{self.server.base_url}"
@@ -182,12 +238,12 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
     async def _undo(self, starting: asyncio.Future[tuple[str, int]], name: str) -> None:
         try:
             await starting
-        except _SILENT as error:
+        except ENGINE_ERRORS as error:
             self.log.info("a cancelled start of container %s failed: %s", name, error)
             return
         try:
             await self.docker("stop", name, timeout=0)
-        except _SILENT as error:
+        except ENGINE_ERRORS as error:
             # The worker sees a container whose lease has ended, and ends it.
             self.log.warning("a cancelled start of container %s was not undone: %s", name, error)
 
@@ -203,18 +259,3 @@ async def _value_of(spawner: Any, setting: Any) -> dict[str, Any]:
     value = setting(spawner) if callable(setting) else setting
     found = await value if inspect.isawaitable(value) else value
     return dict(found or {})
-
-
-def _literal(text: str) -> str:
-    """Keep braces as they are: DockerSpawner takes every text for a template."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
-def _could_not_start(error: Exception, image: str) -> Refused:
-    if isinstance(error, ImageNotFound) or (isinstance(error, NotFound) and "image" in str(error)):
-        sentence = f"The image {image} is not on this machine, and it could not be fetched."
-    elif isinstance(error, APIError):
-        sentence = f"The container could not start: {error.explanation or error}."
-    else:
-        sentence = "The Docker engine of the lab does not answer just now. Try again in a minute."
-    return Refused(sentence[:500], reason="docker", status_code=503)

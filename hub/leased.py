@@ -18,6 +18,7 @@ class Leased(HasTraits):
     flavor_name = Unicode("", help="The flavor of lab.yaml that was chosen.")
     image_name = Unicode("", help="The image of lab.yaml that was chosen.")
     docker_image = Unicode("", help="The Docker reference of that image.")
+    root_is_read_only = Bool(default_value=False, help="The image's files cannot be changed.")
     gpu_uuid = Unicode("", help="The GPU or MIG instance that was granted; empty for none.")
     gpu_is_virtual = Bool(default_value=False, help="A declared GPU, with no device behind it.")
     cpus = Float(1.0, help="CPU cores of the flavor.")

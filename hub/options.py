@@ -88,6 +88,7 @@ class ApplyOptions:
         spawner.flavor_name = choice.flavor.name
         spawner.image_name = choice.image.name
         spawner.docker_image = choice.image.docker
+        spawner.root_is_read_only = choice.image.read_only
 
 
 def _one_of(known: Mapping[str, Any], given: object, what: str, default: str | None) -> str:

@@ -48,6 +48,10 @@ def program_environment(
         "AUTHENTICATOR": settings.authenticator,
         "HUB_CONFIG": settings.hub_config or "",
         "DOCKER_NETWORK": settings.docker_network,
+        "HOME_GIB": settings.home_gib,
+        "DATASETS_DIR": settings.datasets_dir or "",
+        "MODELS_DIR": settings.models_dir or "",
+        "GPU_REQUESTS": settings.gpu_requests,
         "PROGRAM": "supervisor",
     }
     if gate is not None:

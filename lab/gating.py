@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from docker.errors import DockerException
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from requests.exceptions import RequestException
 
@@ -41,6 +41,7 @@ def gate_policy(
     machine_memory_bytes: int,
     hub_id: str,
     network: str,
+    folders: Iterable[Path] = (),
 ) -> dict[str, Any]:
     """Write down what the lab's programs may have of the engine; pure.
 
@@ -50,15 +51,19 @@ def gate_policy(
         "hub_id": hub_id,
         "network": network,
         "images": {image.docker: image_ids[image.docker] for image in lab.images.values()},
+        "folders": sorted(map(str, folders)),
         "gpus": sorted(one.uuid for one in devices if one.kind != "virtual"),
         "most_memory_bytes": machine_memory_bytes,
     }
 
 
 def write_gate_policy(
-    path: Path, lab: Lab, devices: Iterable[GpuDevice], *, hub_id: str, network: str
-) -> None:
+    path: Path, lab: Lab, devices: Iterable[GpuDevice], *, hub_id: str, network: str,
+    folders: Iterable[Path] = (),
+) -> dict[str, str]:  # fmt: skip
     """Look up which images lab.yaml's references stand for now, and write the policy.
+
+    Returns the ids of the images, which stay the same until the next start of the lab.
 
     Raises:
         CannotStart: the engine does not answer, or lacks an image.
@@ -76,9 +81,35 @@ def write_gate_policy(
         raise CannotStart(f"the Docker engine cannot say what the images are: {error}") from error
     policy = gate_policy(
         lab, devices, image_ids=ids, machine_memory_bytes=memory_bytes, hub_id=hub_id,
-        network=network,
+        network=network, folders=folders,
     )  # fmt: skip
     write_private(path, json.dumps(policy, indent=2) + "\n")
+    return ids
+
+
+class _Shares(Protocol):
+    @property
+    def datasets_dir(self) -> Path | None: ...
+    @property
+    def models_dir(self) -> Path | None: ...
+
+
+def shared_folders(settings: _Shares) -> tuple[Path, ...]:
+    """Return the folders of this machine that sessions may read.
+
+    Raises:
+        CannotStart: one is not there, or has a name that the engine would misread.
+
+    """
+    found = tuple(one for one in (settings.datasets_dir, settings.models_dir) if one is not None)
+    for folder in found:
+        # The spawner takes braces for a template, the engine a colon for the end of a path.
+        if set(":{}") & set(str(folder)) or not folder.is_absolute() or not folder.is_dir():
+            raise CannotStart(
+                f"{folder} cannot be shared with sessions: it has to be a folder, by its whole "
+                "path, without : { } in it; see GPULAB_DATASETS_DIR and GPULAB_MODELS_DIR"
+            )
+    return found
 
 
 class GatingSettings(BaseSettings):
@@ -89,7 +120,14 @@ class GatingSettings(BaseSettings):
     lab_file: Path = Field(default=Path("lab.yaml"), description="The lab's policy.")
     hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
     docker_network: str = Field(default="gpulab", description="Docker network of the sessions.")
+    datasets_dir: Path | None = Field(default=None, description="Folder that sessions can read.")
+    models_dir: Path | None = Field(default=None, description="Cache that sessions can read.")
     gate_policy: Path = Field(description="What the gate lets through, as the launcher wrote it.")
+
+    @field_validator("datasets_dir", "models_dir", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        return value or None
 
 
 def main() -> int:
@@ -100,7 +138,8 @@ def main() -> int:
         lab = load_lab(settings.lab_file)
         inventory, _why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
         write_gate_policy(settings.gate_policy, lab, inventory.devices(), hub_id=settings.hub_id,
-                          network=settings.docker_network)  # fmt: skip
+                          network=settings.docker_network,
+                          folders=shared_folders(settings))  # fmt: skip
     except (CannotStart, LabFileError, InventoryUnavailable, ValidationError) as error:
         print(f"gpulab: {error}", file=sys.stderr)  # noqa: T201 - for a person at a terminal
         return 1

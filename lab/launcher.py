@@ -104,7 +104,7 @@ class _Launcher:
         one = self._prepared
         tell(
             ready_text(one.settings, one.state, one.choice, one.devices, why_gpus=one.why_gpus,
-                       accounts=one.accounts)
+                       accounts=one.accounts, shortcomings=one.shortcomings)
         )  # fmt: skip
 
     def _stay(self) -> None:

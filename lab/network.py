@@ -1,10 +1,12 @@
 """The Docker network of the sessions: its own, on which they cannot reach each other."""
 
 import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from lab.engine import connect
@@ -13,31 +15,64 @@ from lab.errors import CannotStart
 _ICC = "com.docker.network.bridge.enable_icc"
 _MTU = "com.docker.network.driver.mtu"
 _USUAL_MTU = 1500
+_BRIDGE = "com.docker.network.bridge.name"
 _DEFAULT_ROUTE = "00000000"
 
 
-def ensure_network(name: str) -> str:
-    """Make the network unless it is there; return the address at which sessions reach the hub.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionNetwork:
+    """The network as this machine sees it."""
+
+    name: str
+    # This machine's address on it, at which sessions reach a hub that runs here.
+    gateway: str
+    bridge: str
+    has_ipv6: bool
+
+
+def ensure_network(name: str) -> SessionNetwork:
+    """Make the network unless it is there.
 
     Raises:
         CannotStart: the engine refuses, or another kind of network has the name.
 
     """
+    return _ask(name, _ensure)
+
+
+def find_network(name: str) -> SessionNetwork:
+    """Return the network, which has to be there.
+
+    Raises:
+        CannotStart: it is not, or is one of another kind.
+
+    """
+    return _ask(name, _find)
+
+
+def _ask(name: str, get: Callable[[Any, str], Any]) -> SessionNetwork:
     try:
         client = connect()
         try:
-            return _gateway(_ensure(client, name))
+            return _seen(get(client, name))
         finally:
             client.close()
     except APIError as error:
         raise CannotStart(
             f"the Docker engine refuses the network {name}: {error.explanation}"
         ) from error
-    except RequestException as error:
+    except (DockerException, RequestException) as error:
         raise CannotStart("the Docker engine stopped answering; start it again") from error
 
 
-def _ensure(client: Any, name: str) -> Any:
+def _find(client: Any, name: str) -> Any:
+    network = _present(client, name)
+    if network is None:
+        raise CannotStart(f"there is no Docker network {name}")
+    return network
+
+
+def _present(client: Any, name: str) -> Any:
     try:
         # By exact name; the engine's own filter would also take longer names.
         network = next(
@@ -46,9 +81,14 @@ def _ensure(client: Any, name: str) -> Any:
         if network is not None:
             network.reload()
             _check(network)
-            return network
     except NotFound:
-        pass  # removed a moment ago
+        return None  # removed a moment ago
+    return network
+
+
+def _ensure(client: Any, name: str) -> Any:
+    if network := _present(client, name):
+        return network
     network = client.networks.create(
         name,
         driver="bridge",
@@ -69,8 +109,18 @@ def _check(network: Any) -> None:
         )
 
 
+def _seen(network: Any) -> SessionNetwork:
+    options = network.attrs.get("Options") or {}
+    return SessionNetwork(
+        name=network.name, gateway=_gateway(network),
+        bridge=options.get(_BRIDGE) or f"br-{network.id[:12]}",
+        has_ipv6=bool(network.attrs.get("EnableIPv6")),
+    )  # fmt: skip
+
+
 def _gateway(network: Any) -> str:
-    settings = (network.attrs.get("IPAM") or {}).get("Config") or []
+    found = (network.attrs.get("IPAM") or {}).get("Config") or []
+    settings = [one for one in found if ":" not in one.get("Subnet", "")]
     if not settings:
         raise CannotStart(f"the Docker network {network.name} has no addresses")
     first = settings[0]

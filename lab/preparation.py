@@ -12,12 +12,13 @@ from lab.checks import check_ports, find_proxy
 from lab.engine import Choice, EngineLook, choose_spawner, engine_socket, look_at_engine
 from lab.environment import program_environment
 from lab.errors import CannotStart
-from lab.gating import Gate, write_gate_policy
+from lab.gating import Gate, shared_folders, write_gate_policy
 from lab.network import ensure_network
 from lab.people import Person, people_of
 from lab.programs import lab_programs, supervisor_config
 from lab.proxy import proxy_command
 from lab.secret_files import demo_passwords, make_secrets, write_private
+from lab.securing import Shortcoming, secure_sessions
 from lab.settings import PROJECT, LabSettings, venv_bin
 from lab.state import State
 from lab.supervised import socket_path
@@ -41,6 +42,7 @@ class Prepared:
     why_gpus: str
     accounts: Mapping[Person, str]
     environment: Mapping[str, str]
+    shortcomings: tuple[Shortcoming, ...] = ()
 
 
 def prepare_lab(
@@ -61,7 +63,8 @@ def prepare_lab(
     choice = _choose(settings, lab)
     devices, why_gpus = _gpus(lab)
     uses_docker = choice.spawner == "docker"
-    hub_host = ensure_network(settings.docker_network) if uses_docker else _LOOPBACK
+    network = ensure_network(settings.docker_network) if uses_docker else None
+    hub_host = network.gateway if network else _LOOPBACK
     check_ports({
         "GPULAB_PORT": (settings.host, settings.port),
         "GPULAB_HUB_PORT": (hub_host, settings.hub_port),
@@ -72,7 +75,9 @@ def prepare_lab(
     accounts = _accounts(settings, state, lab)
     _migrate(settings.books_url, tell)
     engine = engine_socket(os.environ) if uses_docker else None
-    gate = _gate(settings, state, lab, devices) if uses_docker else None
+    gate = _gate(settings, state, lab, devices, tell) if uses_docker else None
+    state.securing.unlink(missing_ok=True)
+    shortcomings = secure_sessions(settings, state, network) if network else ()
     environment = program_environment(
         settings, state, spawner=choice.spawner, hub_host=hub_host, gate=gate,
         inherited=os.environ,
@@ -84,6 +89,7 @@ def prepare_lab(
     return Prepared(
         settings=settings, state=state, lab=lab, choice=choice, devices=devices,
         why_gpus=why_gpus, accounts=accounts, environment=environment,
+        shortcomings=shortcomings,
     )  # fmt: skip
 
 
@@ -132,10 +138,17 @@ def _migrate(url: str, tell: Callable[[str], None]) -> None:
         ) from error
 
 
-def _gate(settings: LabSettings, state: State, lab: Lab, devices: tuple[GpuDevice, ...]) -> Gate:
+def _gate(
+    settings: LabSettings, state: State, lab: Lab, devices: tuple[GpuDevice, ...],
+    tell: Callable[[str], None],
+) -> Gate:  # fmt: skip
     gate = Gate(policy=state.root / "gate.json", socket=socket_path(state, "gate"))
-    write_gate_policy(gate.policy, lab, devices, hub_id=settings.hub_id,
-                      network=settings.docker_network)  # fmt: skip
+    ids = write_gate_policy(
+        gate.policy, lab, devices, hub_id=settings.hub_id, network=settings.docker_network,
+        folders=shared_folders(settings),
+    )  # fmt: skip
+    for reference, image_id in ids.items():
+        tell(f"Sessions with {reference} get {image_id[:19]} until the lab starts again")
     return gate
 
 

@@ -7,6 +7,7 @@ from api.gpus import GpuDevice
 from lab.engine import Choice
 from lab.people import Person
 from lab.secret_files import DEMO_PASSWORDS
+from lab.securing import Shortcoming
 from lab.settings import LabSettings
 from lab.state import State
 
@@ -22,6 +23,7 @@ def ready_text(
     *,
     why_gpus: str,
     accounts: Mapping[Person, str],
+    shortcomings: Sequence[Shortcoming] = (),
 ) -> str:
     """Say where the lab is, who may come in, what sessions run in, and how to stop it."""
     lines = [
@@ -30,6 +32,7 @@ def ready_text(
         "",
         *_account_lines(accounts, state.secrets / DEMO_PASSWORDS),
         *spawner_lines(choice),
+        *(f"    Warning: {one.what}; {one.remedy}." for one in shortcomings),
         f"GPUs: {gpu_text(devices)}: {why_gpus}.",
         f"State and logs are in {_shown(state.root)}. Ctrl-C stops the lab and all sessions.",
     ]

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lab.egress import networks_in
+
 Spawner = Literal["auto", "docker", "process"]
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,8 +42,25 @@ class LabSettings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="The books; in the state folder if left out."
     )
+    sessions_reach: str = Field(
+        default="", description="Private addresses or networks that sessions may reach all the "
+        "same, with commas between them.",
+    )  # fmt: skip
+    home_gib: int = Field(default=20, ge=0, le=1_000_000, description="GiB that each person may "
+                          "keep, where the engine's storage has quotas; 0: no end.")  # fmt: skip
+    datasets_dir: Path | None = Field(
+        default=None, description="Folder that all sessions can read, as /shared/datasets."
+    )
+    models_dir: Path | None = Field(
+        default=None, description="Cache of Hugging Face that all sessions can read, as "
+        "/shared/models.",
+    )  # fmt: skip
+    gpu_requests: Literal["uuid", "cdi"] = Field(
+        default="uuid", description="How the engine is asked for a GPU: `uuid`, by NVIDIA's "
+        "runtime; `cdi`, by the names that `nvidia-ctk cdi generate` writes.",
+    )  # fmt: skip
 
-    @field_validator("state_dir", "lab_file", "hub_config")
+    @field_validator("state_dir", "lab_file", "hub_config", "datasets_dir", "models_dir")
     @classmethod
     def _whole_path(cls, path: Path | None) -> Path | None:
         return path and path.expanduser().absolute()
@@ -52,6 +71,12 @@ class LabSettings(BaseSettings):
         if address and not re.match(r"^https?://[^/]+$", address):
             raise ValueError("write it like http://lab.localhost:8000")
         return address
+
+    @field_validator("sessions_reach")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        networks_in(text)
+        return text
 
     @property
     def address(self) -> str:

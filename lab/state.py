@@ -35,6 +35,11 @@ class State:
         return self.root / "supervisord.conf"
 
     @property
+    def securing(self) -> Path:
+        """What keeps sessions from this machine, and what does not; the doctor reads it."""
+        return self.root / "securing.json"
+
+    @property
     def lock(self) -> Path:
         """Held by the launcher for as long as it lives."""
         return self.root / "launcher.lock"

@@ -70,6 +70,9 @@ class Image(LabModel):
     title: Text = Field(default="", description="Its name as people read it.")
     description: Text = Field(default="", description="One sentence for the spawn page.")
     docker: DockerReference = Field(description="Docker image reference.")
+    read_only: bool = Field(
+        default=False, description="Sessions cannot write outside their home and /tmp."
+    )
 
 
 class DeclaredGpu(LabModel):

@@ -16,6 +16,7 @@ from api.doctor.machine import (
     look_at_ports,
 )
 from api.doctor.parts import installed_parts
+from api.doctor.securing import look_at_securing
 from api.gpus import InventoryUnavailable, choose_inventory
 from api.settings import CannotStart
 from quota.errors import BooksUnavailable
@@ -28,7 +29,7 @@ def examine(settings: CliSettings) -> list[Finding]:
     """Look at everything."""
     looks: tuple[Callable[[CliSettings], Iterator[Finding]], ...] = (
         _versions, _variables, look_at_folders, _books, _policy_and_gpus, look_at_driver,
-        look_at_engine, look_at_ports, look_at_names, look_at_clock,
+        look_at_engine, look_at_securing, look_at_ports, look_at_names, look_at_clock,
     )  # fmt: skip
     return [finding for look in looks for finding in look(settings)]
 

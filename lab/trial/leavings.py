@@ -5,6 +5,7 @@ from contextlib import suppress
 from docker.errors import NotFound
 
 from lab.engine import connect
+from lab.firewall import NotGuarded, release
 
 
 def remove_leavings(hub_id: str, network: str) -> None:
@@ -19,5 +20,7 @@ def remove_leavings(hub_id: str, network: str) -> None:
         # It may never have come so far.
         with suppress(NotFound):
             client.networks.get(network).remove()
+        with suppress(NotGuarded):
+            release(network)
     finally:
         client.close()

@@ -22,6 +22,7 @@ from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
 from hub.settings import HubSettings
+from lab.firewall import FirewallSettings
 from lab.settings import LabSettings
 from quota.amount import GpuTime
 from quota.views import LoadView
@@ -30,7 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
     "worker": WorkerSettings, "watchdog": WatchdogSettings,
-    "gate": GateSettings,
+    "gate": GateSettings, "firewall": FirewallSettings,
 }  # fmt: skip
 
 

@@ -45,7 +45,6 @@ def created(**more: Any) -> dict[str, Any]:
         ("HEAD", "/_ping"),
         ("GET", "/version"),
         ("GET", f"/v1.41/containers/json?all=1&limit=-1&filters={escaped(OURS)}"),
-        ("GET", f"/v1.41/images/{BASE_IMAGE}/json"),
         ("GET", f"/v1.41/images/{IMAGE}/json"),
         ("POST", "/v1.41/images/create?fromImage=gpulab/base&tag=latest"),
         ("GET", "/v1.41/events?since=1700000000.000000000&filters=" + escaped(
@@ -57,6 +56,11 @@ def test_what_the_lab_needs_is_asked(method: str, target: str) -> None:
     assert isinstance(step, Ask)
     assert (step.method, step.body) == (method, b"")
     assert step.target.partition("?")[0] == target.partition("?")[0]
+
+
+def test_p42_an_image_is_shown_as_it_was_when_the_lab_started() -> None:
+    step = decided("GET", f"/v1.41/images/{BASE_IMAGE}/json")
+    assert step == Ask(method="GET", target=f"/v1.41/images/{IMAGE}/json")
 
 
 def test_what_is_asked_of_a_session_is_asked_by_the_id_that_was_looked_at() -> None:

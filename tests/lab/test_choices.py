@@ -166,9 +166,11 @@ def test_the_gate_is_told_of_images_by_id_and_of_real_gpus() -> None:
     policy = gate_policy(
         lab, [virtual(0), real], image_ids={"gpulab/base:latest": "sha256:1", "other": "sha256:2"},
         machine_memory_bytes=1 << 34, hub_id="main", network="gpulab",
+        folders=[Path("/srv/models"), Path("/srv/data")],
     )  # fmt: skip
     assert policy == {
         "hub_id": "main", "network": "gpulab", "images": {"gpulab/base:latest": "sha256:1"},
+        "folders": ["/srv/data", "/srv/models"],
         "gpus": ["GPU-1"], "most_memory_bytes": 1 << 34,
     }  # fmt: skip
 

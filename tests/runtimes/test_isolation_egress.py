@@ -1,0 +1,125 @@
+"""P40: what a session reaches, asked from inside one, and what it reaches without the rules."""
+
+from collections.abc import Iterator
+
+import pytest
+from docker.types import IPAMConfig, IPAMPool
+
+from lab.egress import Openings, chains_of
+from lab.firewall import NotGuarded, forget_gone, guard, missing, release
+from lab.network import SessionNetwork, find_network
+from lab.trial.waiting import free_ports
+from tests.containers import Containers, containers_of
+from tests.engine import Engine, throwaway_network
+from tests.runtimes.sessions import eventually
+from tests.runtimes.world import WIRE, filter_rules, listening, needs_root, reached, world
+
+pytestmark = pytest.mark.docker
+
+METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16")
+PRIVATE = ("10.77.0.5", "172.16.77.5", "192.168.77.5")
+RESOLVER, PUBLIC, MIRROR = "10.77.0.53", "203.0.113.7", "10.77.1.9"
+SERVICES = {
+    **dict.fromkeys((*METADATA, *PRIVATE, PUBLIC, MIRROR), (80,)),
+    RESOLVER: (53, 80),
+}
+
+
+@pytest.fixture
+def network(engine: Engine) -> Iterator[SessionNetwork]:
+    needs_root()
+    with throwaway_network(engine) as name:
+        try:
+            yield find_network(name)
+        finally:
+            release(name)
+
+
+@pytest.fixture
+def containers(engine: Engine, network: SessionNetwork) -> Iterator[Containers]:
+    with containers_of(engine, network.name) as some:
+        yield some
+
+
+def test_p40_a_session_reaches_the_world_names_and_the_hub_and_nothing_else(
+    containers: Containers, network: SessionNetwork
+) -> None:
+    hub, other = free_ports(2)
+    openings = Openings(doors=((network.gateway, hub),), resolvers=(RESOLVER,),
+                        also=(f"{MIRROR}/32",))  # fmt: skip
+    spawner = containers.started(cpus=1.0)
+    neighbour = containers.started("blaise", cpus=1.0)
+    neighbour_ip = containers.ip(neighbour)
+    containers.serve(neighbour, 8888)
+    theirs = [f"{network.gateway}:{hub}", f"{PUBLIC}:80", f"{RESOLVER}:53", f"{MIRROR}:80"]
+    closed = [f"{address}:80" for address in (*METADATA, *PRIVATE, RESOLVER)]
+    closed += [f"{network.gateway}:{other}", f"{WIRE}:{other}"]
+    everything = [*theirs, *closed, f"{neighbour_ip}:8888"]
+
+    def asked() -> set[str]:
+        found = reached(containers.engine, spawner.object_name, everything)
+        return {address for address, is_open in found.items() if is_open}
+
+    machine = [f"{network.gateway}:{hub}", f"{network.gateway}:{other}", f"{WIRE}:{other}"]
+    with world(network.bridge, SERVICES), listening(*machine):
+        assert asked() == {*theirs, *closed}, "without the rules all of it is open"
+        guard(network, openings)
+        assert asked() == set(theirs)
+        # The neighbour does listen: this machine, as the hub and the proxy do, reaches it.
+        assert containers.answers_at(neighbour_ip, 8888)
+        release(network.name)
+        assert asked() == {*theirs, *closed}
+
+
+def test_p40_the_rules_are_made_once_and_go_with_their_network(
+    engine: Engine, network: SessionNetwork
+) -> None:
+    out, own = chains_of(network.name)
+    openings = Openings(doors=((network.gateway, 8081),))
+    assert len(missing(network)) == 2
+    guard(network, openings)
+    first = filter_rules()
+    assert [rule for rule in first if rule.endswith(f"-j {out}")], first
+    guard(network, openings)
+    assert filter_rules() == first
+    assert missing(network) == []
+    engine.client.remove_network(network.name)
+    try:
+        forget_gone()
+        assert not [rule for rule in filter_rules() if out in rule or own in rule]
+    finally:
+        engine.client.create_network(network.name)  # for those who clean up
+
+
+def test_p40_ipv6_is_no_way_around(engine: Engine) -> None:
+    needs_root()
+    name, subnet = f"gpulab-{engine.hub_id}-6", "fd77:77:77::/64"
+    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+    engine.client.create_network(
+        name, driver="bridge", enable_ipv6=True, ipam=ipam,
+        options={"com.docker.network.bridge.enable_icc": "false"},
+    )  # fmt: skip
+    try:
+        network = find_network(name)
+        assert network.has_ipv6
+        with containers_of(engine, name) as containers:
+            spawner = containers.started(cpus=1.0)
+            (port,) = free_ports(1)
+            ours = f"fd77:77:77::1:{port}"
+            with listening(ours):
+                eventually(lambda: reached(engine, spawner.object_name, [ours])[ours])
+                guard(network, Openings(doors=((network.gateway, port),)))
+                assert missing(network) == []
+                assert not reached(engine, spawner.object_name, [ours])[ours]
+    finally:
+        release(name)
+        engine.client.remove_network(name)
+
+
+def test_p40_without_the_program_it_is_said_that_nothing_holds(
+    network: SessionNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.firewall._PROGRAM", {4: "no-such-iptables", 6: "no-such-iptables"})
+    with pytest.raises(NotGuarded, match="no-such-iptables is not installed"):
+        guard(network, Openings(doors=()))
+    monkeypatch.undo()
