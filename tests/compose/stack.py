@@ -165,6 +165,7 @@ def _stand_in(name: str) -> str:
 def _clear(stack: Stack) -> None:
     for one in stack.sessions(ended_too=True):
         stack.engine.client.remove_container(one["Id"], force=True, v=True)
+    stack.compose("stop", "network", may_fail=True)
     stack.compose("run", "--rm", "--no-deps", "network", "sh", "/srv/network.sh", "remove",
                   may_fail=True)  # fmt: skip
     stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", may_fail=True)

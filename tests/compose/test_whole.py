@@ -1,6 +1,7 @@
 """The lab in containers, whole: up, a session through door and gate, charged, copied, down, up."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from lab.trial.waiting import wait_for
 from tests.compose.stack import Guest, Stack, host_listener, running_stack
+from tests.compose.tools import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.long, pytest.mark.timeout(1200)]
 
@@ -123,7 +125,7 @@ def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: St
                 guest.stop(within_s=60)
     finally:
         listener.kill()
-        listener.wait()
+        listener.communicate()
 
 
 def test_p33_books_are_copied_and_put_back(stack: Stack) -> None:
@@ -148,6 +150,10 @@ def test_down_ends_and_charges_what_runs_and_up_goes_on(stack: Stack) -> None:
     stack.script("down")
     assert stack.sessions(ended_too=True) == []
     assert stack.compose("ps", "--all", "-q") == ""
+    if os.geteuid() == 0:
+        rules = run("iptables", "-S")
+        assert rules.returncode == 0
+        assert stack.told["LAB_BRIDGE"] not in rules.stdout
     stack.script("up")
     account = stack.lab_command("account", "ada")
     assert account["sessions"] == []
