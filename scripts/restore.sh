@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/compose.sh"
 
-readonly READY_S=180
+readonly READY_S=300
 
 need_lab
 dump=${1:-}/books.dump

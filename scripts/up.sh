@@ -9,7 +9,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/compose.sh"
 
-readonly READY_S=180
+readonly READY_S=300
 # The tags that are looked up once; .env then says which image that was.
 readonly -A THIRD=(
     [CADDY]=caddy:2 [POSTGRES]=postgres:17
