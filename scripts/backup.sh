@@ -16,8 +16,8 @@ trap 'rm -rf "$draft"' EXIT
 compose exec -T postgres pg_dump -U gpulab_owner --format=custom --no-owner --no-privileges books \
     >"$draft/books.dump"
 # A copy that cannot be listed is none.
-compose exec -T postgres pg_restore --list <"$draft/books.dump" | grep -q 'TABLE DATA' ||
-    fail "the copy of the books cannot be read"
+listed=$(compose exec -T postgres pg_restore --list <"$draft/books.dump") &&
+    grep -q 'TABLE DATA' <<<"$listed" || fail "the copy of the books cannot be read"
 compose exec -T hub python -c '
 import sqlite3, sys
 with sqlite3.connect("file:/srv/gpulab/state/hub.sqlite?mode=ro", uri=True) as hub:
