@@ -14,6 +14,22 @@ lab: ## Start a whole GPU lab on this machine; Ctrl-C stops it (ARGS="--port 900
 demo: ## Play the main job against a throw-away lab, with times (ARGS="--spawner process")
 	@scripts/setup.sh dev && $(PY) -m lab.demo $(ARGS)
 
+.PHONY: up
+up: ## Start the lab in containers on this Docker host (ADDRESS=lab.example.org TLS=files)
+	@ADDRESS="$(ADDRESS)" TLS="$(TLS)" scripts/up.sh $(ARGS)
+
+.PHONY: down
+down: ## Stop the lab in containers: sessions end and are charged, all data stays
+	@scripts/down.sh
+
+.PHONY: backup
+backup: ## Copy its books, the hub's database and the policy (ARGS=/backups)
+	@scripts/backup.sh $(ARGS)
+
+.PHONY: restore
+restore: ## Replace its books by those of a copy (FROM=site/backups/2027-02-01T030000Z)
+	@scripts/restore.sh "$(FROM)"
+
 .PHONY: images
 images: ## Build all images: what sessions run in, and the lab's own programs
 	@for name in huggingface hub api proxy; do scripts/build-image.sh $$name || exit 1; done

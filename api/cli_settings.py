@@ -31,6 +31,9 @@ class CliSettings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="The books; in the state folder if left out."
     )
+    gate_policy: Path | None = Field(
+        default=None, description="What the gate lets through; in the state folder if left out."
+    )
 
     @property
     def books_url(self) -> str:

@@ -75,6 +75,9 @@ class WorkerSettings(_LabSettings):
 
     state_dir: Path = Field(description="The lab's state folder, an absolute path.")
     spawner: Literal["process", "docker"] = Field(description="What the sessions run in.")
+    worker_metrics_host: str = Field(
+        default="127.0.0.1", description="Address of the worker's metrics."
+    )
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's metrics; 0: none."
     )

@@ -186,7 +186,7 @@ def main() -> None:
         url = settings.database_url.get_secret_value()
         with (
             sole_holder(url, "worker", give_up=stopped) as is_sole,
-            served(metrics, settings.worker_metrics_port),
+            served(metrics, settings.worker_metrics_port, host=settings.worker_metrics_host),
             watched_parts(metrics, settings.spawner),
         ):
             run_worker(settings, url, stopped, steady_clock(), metrics, is_sole=is_sole)

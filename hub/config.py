@@ -22,9 +22,12 @@ from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
 from hub.roles import (
     CUSTOM_SCOPES,
+    METRICS,
+    METRICS_TOKEN,
     SERVICE,
     SESSION_SCOPES,
     USER_SCOPES,
+    metrics_role,
     people,
     roles,
 )
@@ -148,6 +151,10 @@ def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
         }
     ]
     c.JupyterHub.load_roles = roles(lab)
+    if (settings.secrets_dir / METRICS_TOKEN).exists():
+        token = settings.secret(METRICS_TOKEN)
+        c.JupyterHub.services += [{"name": METRICS, "api_token": token, "display": False}]
+        c.JupyterHub.load_roles += [metrics_role()]
 
 
 def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:

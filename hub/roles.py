@@ -5,6 +5,8 @@ from typing import Any
 from quota.lab import Lab
 
 SERVICE = "gpulab"
+METRICS = "gpulab-metrics"
+METRICS_TOKEN = "metrics_token"  # noqa: S105 - the name of a file
 ADMIN_SCOPE = "custom:gpulab:admin"
 ACCESS_SCOPE = f"access:services!service={SERVICE}"
 
@@ -39,6 +41,16 @@ def roles(lab: Lab) -> list[dict[str, Any]]:
             "services": [SERVICE],
         },
     ]
+
+
+def metrics_role() -> dict[str, Any]:
+    """Make the role of a Prometheus that has a token of its own."""
+    return {
+        "name": METRICS,
+        "description": "Prometheus reads the hub's metrics",
+        "scopes": ["read:metrics"],
+        "services": [METRICS],
+    }
 
 
 def people(lab: Lab) -> set[str]:

@@ -5,6 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 scripts/setup.sh dev
 scripts/system-packages.sh
+scripts/compose-tools.sh
 
 # Without an engine or its image the tests that need one are skipped; in CI that is a failure.
 optional() { [ "${CI:-}" != true ] && say "Going on without: $*"; }
@@ -35,5 +36,5 @@ say "Rules, books, service and hub"
     "$@" "${quiet[@]}" || status=$?
 say "Runtimes, faults, whole labs"
 .venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/images tests/gate tests/lab \
-    "${kills[@]}" tests/integration tests/crash || status=$?
+    tests/compose "${kills[@]}" tests/integration tests/crash || status=$?
 exit "$status"

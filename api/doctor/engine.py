@@ -1,6 +1,7 @@
 """The Docker engine: its versions, its settings, the lab's images in it."""
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from api.cli_settings import CliSettings
 from api.doctor.findings import Finding, Level
 from api.doctor.floors import judge
+from api.doctor.machine import room_of
 from api.doctor.parts import engine_parts
 from quota.lab_file import LabFileError, load_lab
 
@@ -31,7 +33,9 @@ def look_at_engine(settings: CliSettings) -> Iterator[Finding]:
                       "start the engine" if level == "fail" else "")  # fmt: skip
         return
     try:
-        yield from engine_findings(client.version(), _info(client))
+        info = _info(client)
+        yield from engine_findings(client.version(), info)
+        yield from engine_room(info)
         yield from _images(settings, client)
     except (DockerException, OSError) as error:
         yield Finding("warn", f"the Docker engine stopped answering: {str(error)[:200]}",
@@ -72,6 +76,14 @@ def engine_findings(told: Mapping[str, Any], info: Mapping[str, Any] | None) -> 
         yield Finding("ok", f"cgroup v{info['CgroupVersion']}")
 
 
+def engine_room(info: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """See that there is room for images, sessions and homes, where the engine keeps them."""
+    root = Path(str((info or {}).get("DockerRootDir") or "/none"))
+    # From within a container the engine's folder is not to be seen; the state is in it then.
+    if root.is_dir() and os.access(root, os.X_OK):
+        yield room_of(root, f"where the engine keeps images and homes ({root})")
+
+
 def toolkit_findings(path: Path) -> Iterator[Finding]:
     """Judge the NVIDIA toolkit's settings: an image must not choose its GPUs."""
     try:
@@ -107,7 +119,7 @@ def _images(settings: CliSettings, client: Any) -> Iterator[Finding]:
         lab = load_lab(settings.lab_file)
     except LabFileError:
         return
-    approved = _approved(settings.state_dir / "gate.json")
+    approved = _approved(settings.gate_policy or settings.state_dir / "gate.json")
     for name, image in lab.images.items():
         try:
             found = client.images.get(image.docker).id

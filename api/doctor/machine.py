@@ -26,6 +26,8 @@ _HOLDS_MEMORY = 615
 # What adjtimex answers when nothing keeps the clock right.
 _CLOCK_IS_FREE = 5
 _TIMEX_BYTES = 512
+# The engine writes it into every container.
+_IN_CONTAINER = Path("/.dockerenv")
 
 
 class PlaceSettings(CliSettings):
@@ -53,19 +55,25 @@ def look_at_folders(settings: CliSettings) -> Iterator[Finding]:
     secrets = root / "secrets"
     for path in sorted(secrets.iterdir()) if os.access(secrets, os.R_OK) else ():
         yield _private(path, "the secret", "600")
-    room = os.statvfs(root)
-    yield room_finding(disk_usage(root).free, room.f_favail if room.f_files else None)
+    yield room_of(root, "where the state folder is")
 
 
-def room_finding(free_bytes: int, free_files: int | None) -> Finding:
-    """Judge the room where the books and homes are; pure."""
+def room_of(folder: Path, place: str) -> Finding:
+    """Judge the room on the disk of a folder."""
+    room = os.statvfs(folder)
+    free_files = room.f_favail if room.f_files else None
+    return room_finding(disk_usage(folder).free, free_files, place)
+
+
+def room_finding(free_bytes: int, free_files: int | None, place: str) -> Finding:
+    """Judge the room at a place; pure."""
     if free_bytes < _LEAST_FREE_BYTES:
-        return Finding("warn", f"{free_bytes // 1_000_000} MB are free where the state folder is",
+        return Finding("warn", f"{free_bytes // 1_000_000} MB are free {place}",
                        "make room; a full disk stops new sessions")  # fmt: skip
     if free_files is not None and free_files < _LEAST_FREE_FILES:
-        return Finding("warn", f"{free_files} more files fit where the state folder is",
+        return Finding("warn", f"{free_files} more files fit {place}",
                        "remove some; a full disk stops new sessions")  # fmt: skip
-    return Finding("ok", f"{free_bytes // 1_000_000_000} GB are free where the state folder is")
+    return Finding("ok", f"{free_bytes // 1_000_000_000} GB are free {place}")
 
 
 def _private(path: Path, what: str, mode: str) -> Finding:
@@ -77,6 +85,9 @@ def _private(path: Path, what: str, mode: str) -> Finding:
 
 def look_at_ports(settings: CliSettings) -> Iterator[Finding]:
     """See that nobody else has the lab's ports; a lab that runs has them itself."""
+    if _IN_CONTAINER.exists():
+        yield Finding("ok", "in containers the engine gives the ports")
+        return
     if _lab_runs(settings.state_dir / "launcher.lock"):
         yield Finding("ok", "the lab runs, and has its ports")
         return

@@ -12,8 +12,13 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from api.cli_settings import CliSettings
-from api.doctor import engine, examination, watching
-from api.doctor.engine import engine_findings, image_finding, toolkit_findings
+from api.doctor import engine, examination, machine, watching
+from api.doctor.engine import (
+    engine_findings,
+    engine_room,
+    image_finding,
+    toolkit_findings,
+)
 from api.doctor.findings import Finding
 from api.doctor.floors import HOLES, Part, judge, open_holes
 from api.doctor.machine import (
@@ -242,6 +247,8 @@ def test_a_port_of_another_program_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = CliSettings(state_dir=tmp_path)
+    # Also where these tests run in a container themselves.
+    monkeypatch.setattr(machine, "_IN_CONTAINER", tmp_path / "container")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -256,6 +263,8 @@ def test_a_port_of_another_program_is_found(
                 "the lab runs, and has its ports"
             ]
     assert [one.level for one in look_at_ports(settings)] == ["ok"]
+    (tmp_path / "container").touch()
+    assert ["container" in one.what for one in look_at_ports(settings)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +273,14 @@ def test_a_port_of_another_program_is_found(
      (5 << 30, 12, "warn")],
 )  # fmt: skip
 def test_little_room_is_told(free_bytes: int, free_files: int | None, level: str) -> None:
-    assert room_finding(free_bytes, free_files).level == level
+    found = room_finding(free_bytes, free_files, "on the disk")
+    assert (found.level, "on the disk" in found.what) == (level, True)
+
+
+def test_the_engines_own_disk_is_looked_at(tmp_path: Path) -> None:
+    (found,) = engine_room({**INFO, "DockerRootDir": str(tmp_path)})
+    assert str(tmp_path) in found.what
+    assert list(engine_room(INFO)) == list(engine_room(None)) == []
 
 
 def test_the_clock_is_asked() -> None:

@@ -197,6 +197,18 @@ def test_a_real_hub_takes_the_configuration(
 # -- roles --------------------------------------------------------------------------------------
 
 
+def test_a_prometheus_with_its_own_word_reads_metrics_only(place: dict[str, Any]) -> None:
+    assert [one["name"] for one in configured(place).JupyterHub.services] == ["gpulab"]
+    (place["secrets_dir"] / "metrics_token").write_text("e" * 64)
+    c = configured(place)
+    (service,) = (one for one in c.JupyterHub.services if one["name"] == "gpulab-metrics")
+    assert service["api_token"] == "e" * 64
+    (role,) = (
+        one for one in c.JupyterHub.load_roles if "gpulab-metrics" in one.get("services", ())
+    )
+    assert role["scopes"] == ["read:metrics"]
+
+
 def test_roles_give_the_least() -> None:
     by_name = {role["name"]: role for role in roles(make_lab())}
     assert by_name["gpulab-organizer"]["users"] == ["olga"]

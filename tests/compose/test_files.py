@@ -1,0 +1,127 @@
+"""compose.yaml and its files, read by the programs that will read them, and held to rules."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.compose.rules import faults
+from tests.compose.tools import PROJECT, composed, env_file, run, settings, tool
+
+SHARED = "services: {{{name}: {{{change}}}}}\n"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return composed(tmp_path_factory.mktemp("lab"), settings())
+
+
+def test_p37_the_lab_in_containers_is_boxed(lab: dict[str, Any]) -> None:
+    assert faults(lab) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "fault"),
+    [
+        ("hub", 'volumes: ["/var/run/docker.sock:/var/run/docker.sock"]', "engine's socket"),
+        ("hub", 'volumes: ["/run/docker.sock:/tmp/other"]', "engine's socket"),
+        ("proxy", 'ports: ["8000:8000"]', "port that is open"),
+        ("service", "networks: [sessions]", "network of the sessions"),
+        ("worker", "network_mode: host", "namespaces"),
+        ("hub", "cap_add: [SYS_ADMIN]", "capabilities"),
+        ("service", "privileged: true", "privileged"),
+        ("prometheus", "secrets: [service_token]", "has the secrets"),
+        ("gate", 'restart: "no"', "stays dead"),
+        ("grafana", "image: grafana/grafana:latest", "by digest"),
+        ("hub", 'volumes: ["./site:/srv/all"]', "can write"),
+    ],
+)
+def test_each_rule_finds_what_breaks_it(
+    tmp_path: Path, name: str, change: str, fault: str
+) -> None:
+    if "network_mode" in change:
+        change += ", networks: !reset null"
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(SHARED.format(name=name, change=change))
+    found = faults(composed(tmp_path, settings(), broken))
+    assert any(one.startswith(name) and fault in one for one in found), found
+
+
+def test_without_make_up_it_says_what_to_do(tmp_path: Path) -> None:
+    told = {name: value for name, value in settings().items() if name != "LAB_HUB_IMAGE"}
+    done = run(tool("docker-compose"), "--env-file", str(env_file(tmp_path, told)), "config", "-q")
+    assert done.returncode != 0
+    assert "run make up" in done.stderr
+
+
+def test_gpus_are_shown_to_those_who_count_them_alone(tmp_path: Path) -> None:
+    told = settings(COMPOSE_FILE="compose.yaml:deploy/compose.gpus.yaml")
+    services = composed(tmp_path, told)["services"]
+    assert {name for name, one in services.items() if one.get("deploy")} == {
+        "gate", "worker", "doctor",
+    }  # fmt: skip
+    (device,) = services["gate"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["utility"])
+
+
+def test_every_setting_is_one_of_the_labs(lab: dict[str, Any]) -> None:
+    reference = (PROJECT / "docs/reference.md").read_text()
+    told = {name for one in lab["services"].values() for name in one.get("environment") or {}
+            if name.startswith("GPULAB_")}  # fmt: skip
+    assert "GPULAB_DATABASE_URL" in told
+    assert {name for name in told if f"`{name}`" not in reference} == set()
+
+
+@pytest.mark.parametrize("kind", ["internal", "files"])
+def test_caddy_takes_its_configuration(tmp_path: Path, kind: str) -> None:
+    shutil.copy(PROJECT / "deploy/tls" / f"{kind}.caddy", tmp_path / "tls.caddy")
+    _certificate(tmp_path)
+    text = (PROJECT / "deploy/Caddyfile").read_text() + (tmp_path / "tls.caddy").read_text()
+    assert "/etc/caddy/tls" in text
+    for path in (tmp_path / "tls.caddy", tmp_path / "Caddyfile"):
+        source = PROJECT / "deploy/Caddyfile" if path.name == "Caddyfile" else path
+        path.write_text(source.read_text().replace("/etc/caddy/tls", str(tmp_path)))
+    command = (tool("caddy"), "validate", "--adapter", "caddyfile", "--config",
+               str(tmp_path / "Caddyfile"))  # fmt: skip
+    home = {"LAB_ADDRESS": "lab.example.org", "HOME": str(tmp_path)}
+    done = run(*command, environment=home)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "Caddyfile").write_text((tmp_path / "Caddyfile").read_text() + "nonsense {\n")
+    assert run(*command, environment=home).returncode != 0
+
+
+def _certificate(folder: Path) -> None:
+    key, whole = str(folder / "privkey.pem"), str(folder / "fullchain.pem")
+    made = run(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+        "-nodes", "-days", "1", "-subj", "/CN=lab.example.org", "-keyout", key, "-out", whole,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+
+
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    text = (PROJECT / "deploy/prometheus.yml").read_text()
+    (tmp_path / "metrics_token").write_text("x\n")
+    path = tmp_path / "prometheus.yml"
+    path.write_text(text.replace("/run/secrets", str(tmp_path)))
+    done = run(tool("promtool"), "check", "config", str(path))
+    assert done.returncode == 0, done.stderr
+    path.write_text(path.read_text() + "  - job: nonsense\n")
+    assert run(tool("promtool"), "check", "config", str(path)).returncode != 0
+
+
+def test_dashboards_show_metrics_that_exist() -> None:
+    reference = (PROJECT / "docs/reference.md").read_text()
+    known = set(re.findall(r"^\| `(gpulab_\w+)`", reference, re.MULTILINE))
+    shown = {name for path in (PROJECT / "deploy/grafana/dashboards").glob("*.json")
+             for name in re.findall(r"gpulab_\w+", path.read_text())}  # fmt: skip
+    assert shown
+    bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in shown}
+    assert bare <= known, bare - known
+
+
+@pytest.mark.parametrize("script", ["up", "down", "backup", "restore", "compose-tools"])
+def test_scripts_can_be_read(script: str) -> None:
+    assert run("bash", "-n", f"scripts/{script}.sh").returncode == 0
