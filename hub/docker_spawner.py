@@ -108,7 +108,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             "GPULAB_LEASE": self.lease_id,
             "GPULAB_FLAVOR": self.flavor_name,
         }
-        return env
+        return env | self.gpu_advice()
 
     def _labels(self, theirs: dict[str, str]) -> dict[str, str]:
         ours = {

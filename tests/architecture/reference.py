@@ -21,6 +21,7 @@ from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
+from hub.culler import CullerSettings
 from hub.settings import HubSettings
 from lab.settings import LabSettings
 from quota.amount import GpuTime
@@ -30,7 +31,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
     "worker": WorkerSettings, "watchdog": WatchdogSettings,
-    "gate": GateSettings,
+    "gate": GateSettings, "culler": CullerSettings,
 }  # fmt: skip
 
 
