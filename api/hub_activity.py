@@ -4,7 +4,7 @@ JupyterHub knows of messages and requests only: a notebook that trains in silenc
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -56,10 +56,15 @@ class HubActivity:
         self._posted = {key: one for key, one in self._posted.items() if key in told}
         return {key: self._without_ours(key, at) for key, at in told.items()}
 
-    def post(self, servers: Iterable[Server], signs: Mapping[Server, datetime],
-             now: datetime) -> None:  # fmt: skip
-        """Tell the hub that these servers are in use."""
+    def post(
+        self, servers: Iterable[Server], signs: Mapping[Server, datetime], now: datetime, *,
+        every: timedelta,
+    ) -> None:  # fmt: skip
+        """Tell the hub that these servers are in use, each no more often than `every`."""
         for user, name in servers:
+            posted_at = self._posted.get((user, name), (None, now))[0]
+            if posted_at is not None and now - posted_at < every:
+                continue
             path = f"/users/{quote(user, safe='')}/activity"
             body = {"servers": {name: {"last_activity": now.isoformat()}}}
             try:

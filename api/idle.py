@@ -179,7 +179,9 @@ class IdleWatch:
             if (key := (one.session.account, one.session.server_name)) in signs
             and signs[key] < quiet and computes(self._histories[one.session.lease_id], rules)
         ]  # fmt: skip
-        self._activity.post(servers, signs, now)
+        # Often enough for the culler, whose time is longer, and for many sessions at once.
+        every = timedelta(minutes=rules.active_min) / 2
+        self._activity.post(servers, signs, now, every=every)
 
 
 def open_watch(

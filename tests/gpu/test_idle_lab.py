@@ -84,7 +84,7 @@ def test_an_idle_gpu_goes_back_and_what_trains_stays(lab: RunningLab, driver: Dr
     wait_for("training", lambda: state_of(lab, "ada") == "training", within_s=240, every_s=1)
     before = (ada.server() or {})["last_activity"]
     wait_for("activity told to the hub",
-             lambda: (ada.server() or {})["last_activity"] > before, within_s=30)  # fmt: skip
+             lambda: (ada.server() or {})["last_activity"] > before, within_s=90)  # fmt: skip
 
     driver.world.processes[0].sm = 0
     driver.change()
@@ -116,6 +116,7 @@ def test_an_idle_gpu_goes_back_and_what_trains_stays(lab: RunningLab, driver: Dr
     # The home is kept, on a CPU; and nobody uses that session for long.
     ada.start("cpu", within_s=120)
     assert ada.run_cell("print(open('kept.txt').read())") == "mine\n"
-    wait_for("the culler", lambda: not ada.is_running(), within_s=400, every_s=2)
+    wait_for("the end of ada's session", lambda: {one.account for one in lab.sessions()} == {
+        "blaise"}, within_s=400, every_s=2)  # fmt: skip
     assert "Culling server ada" in lab.log_of("culler")
     assert blaise.is_running()
