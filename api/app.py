@@ -27,6 +27,7 @@ from api.routes import (
     refunds,
     requests,
     rules,
+    sessions,
     usage,
 )
 from api.settings import ApiSettings
@@ -42,8 +43,8 @@ PROXY_PREFIX = "/services/gpulab"
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, audit.router, usage.router, calendars.router, feeds.router,
-    feeds.readers, description.router,
+    attachments.router, sessions.router, audit.router, usage.router, calendars.router,
+    feeds.router, feeds.readers, description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -123,6 +123,12 @@ def require_organizer(caller: Caller) -> None:
         raise _forbidden("Only organizers may do this.")
 
 
+def require_scope(caller: Caller, scope: str) -> None:
+    """Let through a program that was given this right, and nobody else."""
+    if scope not in caller.scopes:
+        raise _forbidden("Only the lab's own programs may do this.")
+
+
 def require_sight_of(caller: Caller, account: str) -> None:
     """Let through who may look at an account; to others it does not exist."""
     if not caller.may_see(account):

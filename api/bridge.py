@@ -5,6 +5,7 @@ from datetime import datetime
 from api import schemas
 from quota.calendar import Week
 from quota.placement import GpuUse
+from quota.session_states import StoredState
 from quota.views import (
     AccountView,
     FlavorView,
@@ -94,6 +95,7 @@ def spawn_options_out(view: SpawnView, now: datetime) -> schemas.SpawnOptionsOut
             schemas.ImageOut(name=one.name, title=one.title, description=one.description)
             for one in view.images
         ],
+        gpu_notes=list(view.gpu_notes),
         notices=account.notices,
         server_time=now,
     )
@@ -124,6 +126,9 @@ def _gpu_out(view: LeaseView) -> schemas.GpuOut | None:
         share_mgpu=view.lease.share_mgpu,
         memory_mib=view.lease.memory_mib,
         virtual=gpu.kind == "virtual",
+        gpu_memory_mib=gpu.memory_mib,
+        sharing=gpu.sharing,
+        holds_memory=gpu.holds_memory,
     )
 
 
@@ -156,6 +161,14 @@ def _session_out(one: SessionView) -> schemas.SessionOut:
         started_at=one.lease.started_at,
         charged_mgpu_ms=one.charged.mgpu_ms,
         ends_at=one.ends_at,
+        gpu_state=None if one.state is None else gpu_state_out(one.state, one.release_at),
+    )
+
+
+def gpu_state_out(state: StoredState, release_at: datetime | None) -> schemas.GpuStateOut:
+    """Show what a session does with its GPU."""
+    return schemas.GpuStateOut(
+        state=state.state, since=state.since, release_at=release_at, kept_until=state.kept_until
     )
 
 

@@ -15,7 +15,10 @@ _HOUR = 3_600_000_000
 _WEEK = {"number": 2, "topic": "Training at scale", "starts_at": _WEEK_STARTS,
          "ends_at": _WEEK_ENDS}  # fmt: skip
 _GPU = {"uuid": "GPU-5c5a9f3e", "name": "Virtual GPU", "share_mgpu": 500, "memory_mib": 8192,
-        "virtual": True}  # fmt: skip
+        "virtual": True, "gpu_memory_mib": 16384, "sharing": "plain",
+        "holds_memory": False}  # fmt: skip
+_GPU_STATE = {"state": "holding", "since": "2027-01-20T16:40:00Z",
+              "release_at": "2027-01-20T17:10:00Z", "kept_until": None}  # fmt: skip
 _LEASE = {
     "id": _LEASE_ID, "hub_id": "main", "account": "ada", "server_name": "", "flavor": "half-gpu",
     "image": "base", "state": "active", "weight_mgpu": 500, "gpu": _GPU, "waiting": None,
@@ -39,6 +42,7 @@ _ACCOUNT = {
         "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "state": "active",
         "weight_mgpu": 500, "gpu_uuid": _GPU["uuid"], "started_at": "2027-01-20T16:00:00Z",
         "charged_mgpu_ms": _HOUR // 2, "ends_at": "2027-01-21T09:00:00Z",
+        "gpu_state": _GPU_STATE,
     }],
     "charges": [{
         "lease_id": _LEASE_ID, "from_at": "2027-01-20T16:00:00Z",
@@ -75,6 +79,9 @@ EXAMPLES: dict[str, Any] = {
                 "image": "base", "present": True},
     "LeaseOut": _LEASE,
     "StopIn": {"reason": "person"},
+    "GpuStateOut": _GPU_STATE,
+    "RunningSessions": {"cpu_idle_s": 3600, "sessions": [
+        {"account": "ada", "server_name": "", "has_gpu": True, "state": "training"}]},
     "AccountOut": _ACCOUNT,
     "AccountPage": {
         "accounts": [{
@@ -106,6 +113,7 @@ EXAMPLES: dict[str, Any] = {
             "refusal": None,
         }],
         "images": [{"name": "base", "title": "JupyterLab, Python", "description": "Notebooks."}],
+        "gpu_notes": ["Each session is held to the GPU memory of its flavor."],
         "notices": [_NOTICE], "server_time": _NOW,
     },
     "GrantIn": {"hub_id": "main", "account": "ada", "hours": "2", "reason": "project week"},

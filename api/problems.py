@@ -34,6 +34,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.BudgetSpent: 409,
     errors.AlreadyDecided: 409,
     errors.NotAttachable: 409,
+    errors.GpuIsWanted: 409,
     errors.StaleEdit: 412,
     errors.BadRule: 422,
     errors.NoSuchThing: 404,

@@ -67,6 +67,9 @@ class GpuOut(BaseModel):
     share_mgpu: int
     memory_mib: int
     virtual: bool
+    gpu_memory_mib: int
+    sharing: Literal["plain", "exclusive", "mig", "mps"]
+    holds_memory: bool
 
 
 class WaitingOut(BaseModel):
@@ -122,6 +125,15 @@ class LotOut(BaseModel):
     reason: str
 
 
+class GpuStateOut(BaseModel):
+    """What a session does with its GPU, and when it will have to give it back."""
+
+    state: Literal["active", "training", "holding", "empty", "unknown"]
+    since: datetime
+    release_at: datetime | None
+    kept_until: datetime | None
+
+
 class SessionOut(BaseModel):
     """An open session or place in the line."""
 
@@ -134,6 +146,23 @@ class SessionOut(BaseModel):
     started_at: datetime | None
     charged_mgpu_ms: int
     ends_at: datetime | None
+    gpu_state: GpuStateOut | None
+
+
+class RunningOut(BaseModel):
+    """A running session, whoever pays for it; state None: nobody has told what it does."""
+
+    account: str
+    server_name: str
+    has_gpu: bool
+    state: Literal["active", "training", "holding", "empty", "unknown"] | None
+
+
+class RunningSessions(BaseModel):
+    """All running sessions; after `cpu_idle_s` without a sign one without a GPU may end."""
+
+    cpu_idle_s: int
+    sessions: list[RunningOut]
 
 
 class ChargeOut(BaseModel):
@@ -217,6 +246,7 @@ class SpawnOptionsOut(BaseModel):
     account: AccountOut
     flavors: list[FlavorOut]
     images: list[ImageOut]
+    gpu_notes: list[str]
     notices: list[NoticeOut]
     server_time: datetime
 

@@ -8,7 +8,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from api.gpus import InventoryUnavailable
+from api.gpus.devices import InventoryUnavailable
 from api.runtimes.protocol import RuntimeUnavailable
 from api.settings import CannotStart
 from quota.errors import BooksUnavailable, Refusal

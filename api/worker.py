@@ -16,8 +16,11 @@ import structlog
 from api.deadlines import Deadlines, SessionDeadline, write_deadlines
 from api.doctor.watching import watched_parts
 from api.enforce import Enforcer
-from api.gpus import GpuInventory, InventoryUnavailable, choose_inventory
+from api.gpus.choose import choose_gpus
+from api.gpus.devices import GpuInventory, InventoryUnavailable
+from api.gpus.memory import MemoryHolder
 from api.hubclient import HubClient
+from api.idle import open_watch
 from api.logs import configure_logs
 from api.policy import LabFile
 from api.runtimes.choose import open_runtime
@@ -29,6 +32,7 @@ from api.worker_metrics import WorkerMetrics, served
 from quota.clock import Clock, ms_between
 from quota.errors import BooksUnavailable
 from quota.failpoints import failpoint
+from quota.gpu_sharing import sharing_in_force
 from quota.placement import GpuUse
 from quota.service import Books
 from quota.store.engine import open_engine
@@ -40,6 +44,8 @@ log = structlog.get_logger()
 _CHECKPOINT_EVERY = timedelta(minutes=10)
 # After an event the runtime often has several more at once; look once for all of them.
 _SETTLE_S = 0.2
+# A look at the sessions that waits for a silent hub is not waited for much longer.
+_LOOK_ENDS_S = 12.0
 
 
 class Worker:
@@ -56,6 +62,8 @@ class Worker:
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
         is_sole: Callable[[], bool] = lambda: True,
+        memory: MemoryHolder | None = None,
+        on_ticked: Callable[[], None] = lambda: None,
     ) -> None:
         self._books = books
         self._is_sole = is_sole
@@ -65,6 +73,8 @@ class Worker:
         self._policy = policy
         self._save_deadlines = save_deadlines
         self._metrics = metrics
+        self._memory = memory
+        self._on_ticked = on_ticked
         self._last_checkpoint = books.clock.now() - _CHECKPOINT_EVERY
         self.nudged = threading.Event()
 
@@ -96,10 +106,16 @@ class Worker:
 
     def take_inventory(self) -> None:
         """Write which GPUs there are."""
+        gpus, found = self._books.lab.gpus, self._inventory.devices()
+        held: frozenset[str] = frozenset()
+        if self._memory is not None and gpus.memory == "auto":
+            held = self._memory.promise(found)
         devices = [
             GpuUse(uuid=one.uuid, name=one.name, kind=one.kind, memory_mib=one.memory_mib,
-                   in_service=True, used_mgpu=0, used_mib=0, sharers=0)
-            for one in self._inventory.devices()
+                   in_service=True, used_mgpu=0, used_mib=0, sharers=0,
+                   sharing=sharing_in_force(gpus, one.uuid, one.kind),
+                   holds_memory=one.uuid in held)
+            for one in found
         ]  # fmt: skip
         self._books.set_inventory(devices)
 
@@ -108,6 +124,7 @@ class Worker:
         while not stopped.is_set():
             began = time.monotonic()
             result = self._try_tick()
+            self._on_ticked()
             wait_s = self._wait_s(result) - (time.monotonic() - began)
             self.nudged.wait(max(0.05, wait_s))
             if self.nudged.is_set():
@@ -198,12 +215,11 @@ def run_worker(
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
-    engine = open_engine(url, pool_size=2)
+    engine = open_engine(url, pool_size=3)
     require_current(engine)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
     runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
-    gpus = policy.lab.gpus
-    inventory, why = choose_inventory(gpus.mode, gpus.declared)
+    gpus, why = choose_gpus(policy.lab.gpus.mode, policy.lab.gpus.declared)
     log.info("worker_started", runtime=runtime.name, gpus=why)
     hub = HubClient(settings.hub_api_url, settings.secret("service_token"))
     nudge = threading.Event()
@@ -211,15 +227,20 @@ def run_worker(
         runtime, hub.stop_server, hub_budget_s=settings.hub_stop_budget_s,
         grace_s=policy.lab.policy.grace_s, on_gone=nudge.set,
     )  # fmt: skip
+    watch = open_watch(settings, books, gpus, metrics, on_released=nudge.set)
     worker = Worker(
-        books, runtime, enforcer, inventory, policy=policy,
+        books, runtime, enforcer, gpus, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
-        metrics=metrics, is_sole=is_sole,
+        metrics=metrics, is_sole=is_sole, memory=watch.memory, on_ticked=watch.ticked.set,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)
     threading.Thread(target=_listen, args=(runtime, nudge, stopped), daemon=True).start()
+    watching = threading.Thread(target=watch.run, args=(stopped,), daemon=True)
+    watching.start()
     worker.run(stopped)
+    watch.ticked.set()
+    watching.join(timeout=_LOOK_ENDS_S)
     enforcer.close()
     hub.close()
     engine.dispose()

@@ -3,15 +3,22 @@
 An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter as Counted
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from api.doctor.floors import HOLES
+from api.gpus.devices import GpuLook
+from quota.session_states import STATE_NAMES
 
-ALARMS = ("session_not_stopped", "stop_broken", "session_adopted", "tick_broken", "known_hole")
+ALARMS = (
+    "session_not_stopped", "stop_broken", "session_adopted", "tick_broken", "known_hole",
+    "look_broken", "gpu_lost", "memory_not_held",
+)  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
+_MIB = 1024 * 1024
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
 
 
@@ -40,6 +47,7 @@ class WorkerMetrics:
             "gpulab_worker_known_holes", "Whether a part's version has a known hole.", ["part"],
             registry=self.registry,
         )  # fmt: skip
+        self._gpus = _GpuMetrics(self.registry)
         for part in HOLES:
             self._holes.labels(part)
         for outcome in OUTCOMES:
@@ -61,9 +69,55 @@ class WorkerMetrics:
         for part, has_hole in found.items():
             self._holes.labels(part).set(has_hole)
 
+    def count_look(self, outcome: str) -> None:
+        """Count one look at what sessions do."""
+        self._gpus.looks.labels(outcome).inc()
+
+    def note_states(self, states: Iterable[str]) -> None:
+        """Note what the sessions on GPUs do."""
+        counted = Counted(states)
+        for state in STATE_NAMES:
+            self._gpus.states.labels(state).set(counted[state])
+
+    def note_gpus(self, look: GpuLook) -> None:
+        """Note what runs on each GPU that tells; the others disappear."""
+        self._gpus.busy.clear()
+        self._gpus.memory.clear()
+        for uuid in look.told:
+            some = look.on(uuid)
+            self._gpus.busy.labels(uuid).set(sum(one.sm_percent or 0 for one in some) / 100)
+            self._gpus.memory.labels(uuid).set(sum(one.memory_mib or 0 for one in some) * _MIB)
+
     def note_stops(self, count: int) -> None:
         """Note how many sessions had to end."""
         self._overdue.set(count)
+
+
+class _GpuMetrics:
+    """What sessions and GPUs do, apart from the worker's own work."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.looks = Counter(
+            "gpulab_worker_looks", "Looks at what sessions do, by outcome.", ["outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.states = Gauge(
+            "gpulab_worker_gpu_sessions", "Running sessions on GPUs, by what they do.", ["state"],
+            registry=registry,
+        )  # fmt: skip
+        self.busy = Gauge(
+            "gpulab_worker_gpu_busy_ratio",
+            "Time with a kernel running on a GPU, summed over its processes.", ["gpu"],
+            registry=registry,
+        )  # fmt: skip
+        self.memory = Gauge(
+            "gpulab_worker_gpu_held_bytes", "Memory that processes hold on a GPU.", ["gpu"],
+            registry=registry,
+        )  # fmt: skip
+        for outcome in OUTCOMES:
+            self.looks.labels(outcome)
+        for state in STATE_NAMES:
+            self.states.labels(state)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from hub.breaker import Breaker
 from hub.refusals import STATUS
-from hub.replies import Account, Lease, Problem, Reply, SpawnOptions
+from hub.replies import Account, GpuState, Lease, Problem, Reply, SpawnOptions
 from quota.leases import LeaseRequest
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,9 @@ class LabService(Protocol):
 
     async def stop_lease(self, lease_id: UUID, reason: str) -> None:
         """Say that a lease has to end."""
+
+    async def keep_gpu(self, lease_id: UUID) -> GpuState:
+        """Keep an idle session's GPU for a while longer."""
 
     async def account(self, name: str) -> Account:
         """See a person's books."""
@@ -104,6 +107,10 @@ class ServiceClient:
         """Say that a lease has to end; safe to repeat."""
         path = f"/v1/leases/{lease_id}/stop"
         await self._ask(Lease, "PUT", path, self._spawn_budget_s, {"reason": reason})
+
+    async def keep_gpu(self, lease_id: UUID) -> GpuState:
+        """Keep an idle session's GPU for a while longer; safe to repeat."""
+        return await self._ask(GpuState, "PUT", f"/v1/leases/{lease_id}/keep", PAGE_BUDGET_S)
 
     async def account(self, name: str) -> Account:
         """See a person's books."""

@@ -15,12 +15,13 @@ from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
-from hub.home import Books, MeHandler
+from hub.home import Books, KeepHandler, MeHandler
 from hub.hooks import Admission
 from hub.lab_spawners import spawner_class
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
 from hub.roles import (
+    CULLER,
     CUSTOM_SCOPES,
     METRICS,
     METRICS_TOKEN,
@@ -148,7 +149,8 @@ def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
             "display": False,
             # How long the hub's own start waits for it; starting without it is normal.
             "timeout": 1,
-        }
+        },
+        {"name": CULLER, "api_token": settings.secret("culler_token"), "display": False},
     ]
     c.JupyterHub.load_roles = roles(lab)
     if (settings.secrets_dir / METRICS_TOKEN).exists():
@@ -207,8 +209,10 @@ def _admission(c: Any, settings: HubSettings, service: LabService, policy: Polic
 def _pages(c: Any, service: LabService, policy: PolicyFile) -> None:
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.template_vars = {"lab_name": policy.lab.name}
+    books = Books(service, policy)
     c.JupyterHub.extra_handlers = [
-        (r"/gpulab/me", MeHandler, {"view_of": _function(Books(service, policy).of)}),
+        (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
+        (r"/gpulab/keep", KeepHandler, {"keep": _function(books.keep)}),
         (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]
 

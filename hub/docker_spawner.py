@@ -185,7 +185,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         env |= docker_box.gpu_variables(self.real_gpu(), self.gpu_requests)
         env |= docker_box.shared_variables(self.datasets_dir, self.models_dir)
         env |= {"GPULAB_LEASE": self.lease_id, "GPULAB_FLAVOR": self.flavor_name}
-        return env
+        return env | self.gpu_advice()
 
     def _labels(self) -> dict[str, str]:
         return {

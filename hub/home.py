@@ -28,6 +28,14 @@ _STATES = {
     "active": "running",
     "stopping": "stopping",
 }
+_GPU_TEXTS = {
+    "active": "in use",
+    "training": "in use",
+    "holding": "not used, but its memory is held",
+    "empty": "not used",
+}
+# A warning that a GPU is idle is shown as long as it will be given away within this time.
+_SOON = timedelta(minutes=15)
 _AWAY = {
     "answered": False,
     "sentence": "Your hours cannot be shown just now: the lab's books do not answer. Running "
@@ -39,8 +47,12 @@ def home_view(account: Account, lab: Lab) -> dict[str, Any]:
     """Lay out an account for the home page: texts that need no more thought."""
     notices = [one for one in account.notices if account.server_time - one.at < _NOTICES_FOR]
     # A warning speaks of a session that runs; when it is over, what counts is why it was stopped.
-    is_running = any(one.state == "active" for one in account.sessions)
-    shown = [one for one in notices if one.kind != "warning" or is_running]
+    # That a GPU is idle is no news any more once it is used or kept.
+    told = {
+        "warning": any(one.state == "active" for one in account.sessions),
+        "idle": any(_is_going(one, account.server_time) for one in account.sessions),
+    }
+    shown = [one for one in notices if told.get(one.kind, True)]
     return {
         "answered": True,
         "balance": balance_text(account),
@@ -77,6 +89,21 @@ class Books:
             self._known.popitem(last=False)
         return view
 
+    async def keep(self, name: str, server_name: str) -> str:
+        """Keep the GPU of a person's own session; say what became of that."""
+        try:
+            account = await self._service.account(name)
+            mine = [one for one in account.sessions if one.server_name == server_name]
+            if not mine:
+                return "This session does not run any more."
+            state = await self._service.keep_gpu(mine[0].lease_id)
+        except ServiceUnavailable:
+            return "The lab's books do not answer just now. Try again in a minute."
+        except ServiceRefused as no:
+            return no.detail
+        self._known.pop(name, None)
+        return f"The GPU is kept until {_moment(state.kept_until, account)}."
+
     async def _ask(self, name: str) -> dict[str, Any]:
         try:
             return home_view(await self._service.account(name), self._policy.lab)
@@ -104,6 +131,24 @@ class MeHandler(BaseHandler):
         self.finish(await self._view_of(user.name))
 
 
+class KeepHandler(BaseHandler):
+    """Takes the answer that an idle GPU is still wanted; JupyterHub checks whence it comes."""
+
+    def initialize(self, keep: Callable[[str, str], Awaitable[str]]) -> None:
+        """Take what keeps a person's GPU."""
+        self._keep = keep
+
+    async def post(self) -> None:
+        """Keep the GPU of the session that is named, or say why not."""
+        user = self.current_user
+        if user is None:
+            self.set_status(403)
+            self.finish({"message": "Log in to the hub first."})
+            return
+        sentence = await self._keep(user.name, self.get_body_argument("server_name", ""))
+        self.finish({"message": sentence})
+
+
 def _session(one: Session, account: Account, lab: Lab) -> dict[str, Any]:
     flavor = lab.flavors.get(one.flavor)
     return {
@@ -113,7 +158,24 @@ def _session(one: Session, account: Account, lab: Lab) -> dict[str, Any]:
         "started": _moment(one.started_at, account),
         "ends": _moment(one.ends_at, account) if one.weight_mgpu else "",
         "left": _left(one.ends_at, account.server_time) if one.weight_mgpu else "",
+        "gpu": _gpu(one, account),
+        "can_keep": one.gpu_state is not None and one.gpu_state.release_at is not None,
     }
+
+
+def _gpu(one: Session, account: Account) -> str:
+    """Say what a session does with its GPU, where that is known and matters."""
+    state = one.gpu_state
+    text = "" if state is None else _GPU_TEXTS.get(state.state, "")
+    if state is None or state.release_at is None:
+        return text
+    left = _left(state.release_at, account.server_time)
+    return f"{text}; it will be given to others in {left} if it stays so"
+
+
+def _is_going(one: Session, now: datetime) -> bool:
+    at = None if one.gpu_state is None else one.gpu_state.release_at
+    return at is not None and at - now <= _SOON
 
 
 def _notice(one: Notice, account: Account) -> dict[str, str]:

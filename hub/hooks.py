@@ -15,7 +15,7 @@ from hub import refusals
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
 from hub.progress import Note
 from hub.refusals import Reader, Refused
-from hub.replies import Lease, Line
+from hub.replies import Gpu, Lease, Line
 from quota.clock import Clock
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
@@ -113,7 +113,7 @@ class Admission:
                 raise refusals.service_away(reader) from error
             # Costs nothing and takes no GPU: it starts, and the worker adopts its lease later.
             log.warning("a session without a GPU starts while the service is away")
-            _prepare(spawner, flavor, gpu_uuid="", is_virtual=False)
+            _prepare(spawner, flavor, None)
             return
         except ServiceRefused as no:
             # The books keep nothing of what they refuse, so there is nothing to give back.
@@ -126,9 +126,7 @@ class Admission:
         if flavor.is_gpu and lease.gpu is None:
             log.error("lease %s was admitted without a GPU", lease.id)
             raise refusals.service_away(reader)
-        gpu = lease.gpu
-        _prepare(spawner, flavor, gpu_uuid=gpu.uuid if gpu else "",
-                 is_virtual=gpu is not None and gpu.virtual)  # fmt: skip
+        _prepare(spawner, flavor, lease.gpu)
         _save_state(spawner)
 
     async def _wait_for_turn(self, spawner: Any, lease: Lease, wanted: LeaseRequest) -> Lease:
@@ -217,12 +215,20 @@ def _save_state(spawner: Any) -> None:
     spawner.user.db.commit()
 
 
-def _prepare(spawner: Any, flavor: Flavor, *, gpu_uuid: str, is_virtual: bool) -> None:
-    spawner.gpu_uuid = gpu_uuid
-    spawner.gpu_is_virtual = is_virtual
+def _prepare(spawner: Any, flavor: Flavor, gpu: Gpu | None) -> None:
+    spawner.gpu_uuid = gpu.uuid if gpu else ""
+    spawner.gpu_is_virtual = gpu is not None and gpu.virtual
+    spawner.memory_fraction = _fraction(gpu)
     spawner.cpus = flavor.cpus
     spawner.ram_mib = flavor.ram_mib
     spawner.admitted_title = flavor.title
+
+
+def _fraction(gpu: Gpu | None) -> float:
+    """Return the part of a GPU's memory that a session is to keep to by itself; 0 for none."""
+    if gpu is None or gpu.holds_memory or not gpu.gpu_memory_mib:
+        return 0.0
+    return min(1.0, gpu.memory_mib / gpu.gpu_memory_mib)
 
 
 def _reason_of(spawner: Any) -> str:

@@ -21,6 +21,7 @@ class Leased(HasTraits):
     root_is_read_only = Bool(default_value=False, help="The image's files cannot be changed.")
     gpu_uuid = Unicode("", help="The GPU or MIG instance that was granted; empty for none.")
     gpu_is_virtual = Bool(default_value=False, help="A declared GPU, with no device behind it.")
+    memory_fraction = Float(0.0, help="The part of the GPU's memory to keep to; 0: no advice.")
     cpus = Float(1.0, help="CPU cores of the flavor.")
     ram_mib = Int(2048, help="Memory of the flavor, in MiB.")
 
@@ -39,6 +40,15 @@ class Leased(HasTraits):
     def real_gpu(self) -> str:
         """Return the GPU that the session may really use; empty for none."""
         return "" if self.gpu_is_virtual else str(self.gpu_uuid)
+
+    def gpu_advice(self) -> dict[str, str]:
+        """Return what tells PyTorch to keep to the session's part of the GPU's memory.
+
+        Nothing where the driver holds the session to it: both together would count twice.
+        """
+        if not self.real_gpu() or not 0 < self.memory_fraction < 1:
+            return {}
+        return {"PYTORCH_ALLOC_CONF": f"per_process_memory_fraction:{self.memory_fraction:.4f}"}
 
     def sure_lease_id(self) -> str:
         """Return the lease id as a UUID's text; make one where no hook has."""

@@ -87,7 +87,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             # By this mark the runtime finds what outlives a killed keeper.
             "GPULAB_LEASE": self.lease_id,
         }
-        return env
+        return env | self.gpu_advice()
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""

@@ -34,6 +34,7 @@ STATUS = MappingProxyType(
         "budget_spent": 409,
         "already_decided": 409,
         "not_attachable": 409,
+        "gpu_is_wanted": 409,
         "stale_edit": 412,
         "bad_rule": 422,
         "no_such_thing": 404,

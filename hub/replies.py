@@ -18,6 +18,10 @@ class Gpu(Reply):
 
     uuid: str
     virtual: bool
+    memory_mib: int = 0
+    gpu_memory_mib: int = 0
+    sharing: str = "plain"
+    holds_memory: bool = False
 
 
 class Line(Reply):
@@ -42,9 +46,18 @@ class Lease(Reply):
     end_text: str | None
 
 
+class GpuState(Reply):
+    """What a session does with its GPU, and when it will have to give it back."""
+
+    state: str
+    release_at: AwareDatetime | None
+    kept_until: AwareDatetime | None
+
+
 class Session(Reply):
     """An open session or place in the line."""
 
+    lease_id: UUID
     server_name: str
     flavor: str
     state: str
@@ -52,6 +65,7 @@ class Session(Reply):
     started_at: AwareDatetime | None
     charged_mgpu_ms: int
     ends_at: AwareDatetime | None
+    gpu_state: GpuState | None = None
 
 
 class Notice(Reply):
@@ -114,6 +128,22 @@ class SpawnOptions(Reply):
     account: Account
     flavors: list[Flavor]
     images: list[Image]
+    gpu_notes: list[str] = []
+
+
+class Running(Reply):
+    """A running session, as the program sees it that stops idle ones."""
+
+    account: str
+    server_name: str
+    has_gpu: bool
+
+
+class RunningSessions(Reply):
+    """All running sessions, and after how long without a sign one without a GPU may end."""
+
+    cpu_idle_s: int
+    sessions: list[Running]
 
 
 class Problem(Reply):

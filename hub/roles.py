@@ -10,12 +10,18 @@ METRICS_TOKEN = "metrics_token"  # noqa: S105 - the name of a file
 ADMIN_SCOPE = "custom:gpulab:admin"
 ACCESS_SCOPE = f"access:services!service={SERVICE}"
 
+CULLER = "idle-culler"
+SESSIONS_SCOPE = "custom:gpulab:sessions"
+
 CUSTOM_SCOPES = {
     ADMIN_SCOPE: {"description": "Give GPU-hours, and see everybody's."},
+    SESSIONS_SCOPE: {"description": "See which sessions run, and whether they have a GPU."},
 }
 
 # Everybody may use the service with their own JupyterHub token; what they see there is their own.
 USER_SCOPES = frozenset({ACCESS_SCOPE})
+
+_SEES_ACTIVITY = ("list:users", "read:servers", "read:users:activity")
 
 # The token of a running session is readable by everything in it, so it can do two things only.
 SESSION_SCOPES = ("users:activity!user", "access:servers!server")
@@ -35,10 +41,17 @@ def roles(lab: Lab) -> list[dict[str, Any]]:
         },
         {
             "name": "gpulab-service",
-            "description": "The lab's worker stops sessions whose hours are used up; Prometheus, "
-            "with the same token, reads the hub's metrics",
-            "scopes": ["delete:servers", "read:metrics"],
+            "description": "The lab's worker stops sessions whose hours are used up, sees when "
+            "they were last used and tells of those that train in silence; Prometheus, with the "
+            "same token, reads the hub's metrics",
+            "scopes": ["delete:servers", *_SEES_ACTIVITY, "read:metrics", "users:activity"],
             "services": [SERVICE],
+        },
+        {
+            "name": "gpulab-idle-culler",
+            "description": "Stops sessions without a GPU that nobody uses",
+            "scopes": ["delete:servers", *_SEES_ACTIVITY, ACCESS_SCOPE, SESSIONS_SCOPE],
+            "services": [CULLER],
         },
     ]
 

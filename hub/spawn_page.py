@@ -58,6 +58,7 @@ class SpawnPage:
     balance: str
     resets: str
     away: str
+    notes: tuple[str, ...] = ()
 
 
 class OptionsForm:
@@ -103,6 +104,7 @@ def online_page(options: SpawnOptions, lab: Lab, before: tuple[str, str]) -> Spa
         balance=balance_text(account),
         resets=resets_text(account),
         away="",
+        notes=tuple(options.gpu_notes),
     )
 
 

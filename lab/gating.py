@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from requests.exceptions import RequestException
 
-from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
+from api.gpus.choose import choose_gpus
+from api.gpus.devices import GpuDevice, InventoryUnavailable
 from lab.engine import connect
 from lab.errors import CannotStart
 from lab.secret_files import write_private
@@ -136,7 +137,7 @@ def main() -> int:
     try:
         settings = GatingSettings()
         lab = load_lab(settings.lab_file)
-        inventory, _why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
+        inventory, _why = choose_gpus(lab.gpus.mode, lab.gpus.declared)
         write_gate_policy(settings.gate_policy, lab, inventory.devices(), hub_id=settings.hub_id,
                           network=settings.docker_network,
                           folders=shared_folders(settings))  # fmt: skip

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.gpus import GpuDevice, InventoryUnavailable, choose_inventory
+from api.gpus.choose import choose_gpus
+from api.gpus.devices import GpuDevice, InventoryUnavailable
 from lab.checks import check_ports, find_proxy
 from lab.engine import Choice, EngineLook, choose_spawner, engine_socket, look_at_engine
 from lab.environment import program_environment
@@ -102,7 +103,7 @@ def _choose(settings: LabSettings, lab: Lab) -> Choice:
 
 def _gpus(lab: Lab) -> tuple[tuple[GpuDevice, ...], str]:
     try:
-        inventory, why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
+        inventory, why = choose_gpus(lab.gpus.mode, lab.gpus.declared)
         return inventory.devices(), why
     except InventoryUnavailable as error:
         raise CannotStart(

@@ -43,6 +43,7 @@ def lab_programs(
         Program(name="hub", command=(*run, "jupyterhub", "-f",
                                      str(project / "jupyterhub_config.py"))),
         Program(name="worker", command=(*run, "api.worker"), stop_s=30),
+        Program(name="culler", command=(*run, "hub.culler"), stop_s=3),
         Program(name="watchdog", command=(*run, "api.watchdog"), stop_s=3,
                 told=to_engine),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from api.gpus import GpuDevice
+from api.gpus.devices import GpuDevice
 from lab.engine import Choice
 from lab.people import Person
 from lab.secret_files import DEMO_PASSWORDS

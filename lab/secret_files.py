@@ -13,6 +13,7 @@ _GENERATED: dict[str, Callable[[], str]] = {
     "admission_token": lambda: secrets.token_hex(32),
     # JupyterHub takes at most 64 characters for a service's token.
     "service_token": lambda: secrets.token_hex(32),
+    "culler_token": lambda: secrets.token_hex(32),
     "proxy_token": lambda: secrets.token_hex(32),
     "cookie_secret": lambda: secrets.token_hex(32),
     "crypt_key": lambda: secrets.token_hex(32),

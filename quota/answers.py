@@ -17,12 +17,14 @@ from quota.endings import Ending, closing, ending_of, runs_out_at
 from quota.entitlement import current_week
 from quota.errors import NoSuchAccount
 from quota.explanation import Explanation, explain
+from quota.gpu_sharing import notes_for_scholars
 from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.placement import count_slots
 from quota.reconcile import end_text
 from quota.requests import Asked, room_of, the_line
+from quota.standing import with_states
 from quota.store import reads
 from quota.store.usage import lot_uses
 from quota.views import (
@@ -111,11 +113,16 @@ def _account_view(
         available=funds(account, open_leases, lab=lab, section=section, now=now).available,
         debt=account.debt,
         lots=lots,
-        sessions=tuple(
-            _session_view(
-                one, posted.get(one.id, GpuTime.ZERO), ending_of(one, runs_out, blackout), now
-            )
-            for one in open_leases
+        sessions=with_states(
+            tx,
+            lab.idle,
+            hub_id,
+            [
+                _session_view(
+                    one, posted.get(one.id, GpuTime.ZERO), ending_of(one, runs_out, blackout), now
+                )
+                for one in open_leases
+            ],
         ),
         charges=_charges(tx, account.id),
         notices=_notices(tx, account.id),
@@ -165,6 +172,7 @@ def spawn_view(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetim
         account=_account_view(tx, lab, hub_id, name, now=now),
         flavors=tuple(flavors),
         images=tuple(lab.images.values()),
+        gpu_notes=notes_for_scholars(devices, lab.gpus.max_sharers),
     )
 
 

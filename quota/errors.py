@@ -15,6 +15,7 @@
     |-- BudgetSpent           a TA's weekly hours, or a pool, do not suffice
     |-- AlreadyDecided        a request for hours that was answered before
     |-- NotAttachable         there is no running session to attach to, or the TA is another's
+    |-- GpuIsWanted           an idle GPU, and somebody who waits for one
     |-- StaleEdit             somebody else changed it since it was read
     |-- BadRule               an edit that lab.yaml would refuse, too
     |-- BadAmount             hours that are no amount of GPU time
@@ -131,6 +132,13 @@ class NotAttachable(Refusal):
 
     code = "not_attachable"
     title = "Nothing to attach to"
+
+
+class GpuIsWanted(Refusal):
+    """An idle GPU cannot be kept while somebody waits for one."""
+
+    code = "gpu_is_wanted"
+    title = "Somebody waits for a GPU"
 
 
 class StaleEdit(Refusal):

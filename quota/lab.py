@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from quota.amount import GpuTime
 from quota.lab_fields import GpuTimeField, LabModel, PersonName, ShortName, Text, Whole, complaint
 from quota.lab_gpus import Flavor, GpuPolicy, Image
+from quota.lab_idle import IdleRules
 from quota.lab_people import Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, RollOver
 from quota.lab_rules import (
@@ -100,6 +101,9 @@ class Lab(LabModel):
     flavors: dict[str, Flavor] = Field(min_length=1, description="The kinds of GPU share.")
     images: dict[str, Image] = Field(min_length=1, description="The software to choose from.")
     gpus: GpuPolicy = Field(default=GpuPolicy(), description="The GPUs.")
+    idle: IdleRules = Field(
+        default=IdleRules(), description="When a GPU that nobody uses is given back."
+    )
     policy: Policy = Field(default=Policy(), description="The lab's numbers.")
     organizers: tuple[PersonName, ...] = Field(default=(), description="Who may set policy.")
     default_section: ShortName | None = Field(
@@ -185,7 +189,8 @@ NAMED_PARTS = (
 
 _TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images")
 _OPTIONAL = (
-    "gpus", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts", "roll_over",
+    "gpus", "idle", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts",
+    "roll_over",
 )  # fmt: skip
 
 

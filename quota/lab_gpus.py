@@ -17,6 +17,9 @@ from quota.lab_fields import (
 )
 from quota.placement import FULL_MGPU
 
+Sharing = Literal["plain", "exclusive", "mig", "mps"]
+GpuUuid = Annotated[Text, Field(min_length=1, max_length=96)]
+
 
 class Flavor(LabModel):
     """A kind of GPU share to ask for: what it costs and what it occupies."""
@@ -94,6 +97,20 @@ class GpuPolicy(LabModel):
     placement: Literal["pack", "spread"] = Field(
         default="pack", description="pack: fullest GPU that fits; spread: emptiest."
     )
+
+    sharing: Sharing = Field(
+        default="plain", description="How sessions share a GPU: plain, exclusive, mig or mps."
+    )
+    sharing_of: dict[GpuUuid, Sharing] = Field(
+        default={}, max_length=1024, description="How single GPUs are shared, by their UUID."
+    )
+    memory: Literal["auto", "advice"] = Field(
+        default="auto", description="auto: hold sessions to their GPU memory where that works."
+    )
+
+    def sharing_on(self, uuid: str) -> Sharing:
+        """Return how the sessions on a GPU are to share it."""
+        return self.sharing_of.get(uuid, self.sharing)
 
     @model_validator(mode="after")
     def _has_what_it_declares(self) -> Self:

@@ -18,7 +18,7 @@ from quota.clock import ms_between
 LeaseState = Literal["waiting", "held", "active", "stopping", "ended"]
 StopReason = Literal[
     "person", "left_line", "spawn_failed", "server_gone", "organizer", "exhausted", "orphan",
-    "not_there", "never_started", "not_admitted", "blackout",
+    "not_there", "never_started", "not_admitted", "blackout", "idle",
 ]  # fmt: skip
 
 END_TEXTS: dict[str, str] = {
@@ -29,6 +29,7 @@ END_TEXTS: dict[str, str] = {
     "organizer": "An organizer stopped the session.",
     "exhausted": "The session was stopped because the GPU-hours are used up.",
     "blackout": "The session was stopped because the GPUs were closed.",
+    "idle": "The session was stopped because it did not use its GPU.",
     "orphan": "The server ran without a lease and was stopped.",
     "not_there": "The turn came, but nobody was there within the time that a place is kept.",
     "never_started": "The server did not start in time.",

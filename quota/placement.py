@@ -29,6 +29,12 @@ class GpuUse:
     used_mgpu: int
     used_mib: int
     sharers: int
+    sharing: Literal["plain", "exclusive", "mig", "mps"] = "plain"
+    holds_memory: bool = False
+
+    def most_sharers(self, lab_most: int) -> int:
+        """Return how many sessions may be on it at once."""
+        return 1 if self.sharing == "exclusive" else lab_most
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +62,7 @@ def fits(gpu: GpuUse, ask: Ask, max_sharers: int) -> bool:
         and suits(gpu.name, ask.models)
         and gpu.used_mgpu + ask.share_mgpu <= FULL_MGPU
         and gpu.used_mib + ask.memory_mib <= gpu.memory_mib
-        and gpu.sharers < max_sharers
+        and gpu.sharers < gpu.most_sharers(max_sharers)
     )
 
 
@@ -124,6 +130,7 @@ def _is_called(gpu_name: str, model: str) -> bool:
 
 
 def _room(gpu: GpuUse, ask: Ask, max_sharers: int) -> int:
+    max_sharers = gpu.most_sharers(max_sharers)
     by_share = (FULL_MGPU - gpu.used_mgpu) // ask.share_mgpu if ask.share_mgpu else max_sharers
     by_memory = (
         (gpu.memory_mib - gpu.used_mib) // ask.memory_mib if ask.memory_mib else max_sharers

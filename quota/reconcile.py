@@ -47,7 +47,7 @@ class Notice:
 
     account_id: int
     lease_id: UUID
-    kind: Literal["warning", "stopped"]
+    kind: Literal["warning", "stopped", "idle"]
     text: str
     at: datetime
 

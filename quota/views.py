@@ -11,6 +11,7 @@ from quota.lab_gpus import Flavor, Image
 from quota.leases import Lease
 from quota.ledger import Lot
 from quota.placement import GpuUse
+from quota.session_states import StoredState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class SessionView:
     lease: Lease
     charged: GpuTime
     ends_at: datetime | None
+    state: StoredState | None = None
+    release_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class SpawnView:
     account: AccountView
     flavors: tuple[FlavorView, ...]
     images: tuple[Image, ...]
+    gpu_notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

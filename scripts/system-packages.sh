@@ -26,6 +26,8 @@ need strace has strace
 need libfaketime has_file '/usr/lib/*/faketime/libfaketime.so.1'
 need iptables has iptables
 need iproute2 has ip
+need gcc has cc
+need libc6-dev has_file '/usr/include/stdio.h'
 
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0

@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from api.cli_settings import CliSettings, database, unknown_variables
 from api.doctor.engine import look_at_engine
@@ -17,10 +17,13 @@ from api.doctor.machine import (
 )
 from api.doctor.parts import installed_parts
 from api.doctor.securing import look_at_securing
-from api.gpus import InventoryUnavailable, choose_inventory
+from api.gpus.choose import choose_gpus
+from api.gpus.devices import GpuDevice, InventoryUnavailable
 from api.settings import CannotStart
 from quota.errors import BooksUnavailable
+from quota.gpu_sharing import sharing_in_force, warnings_for_operators
 from quota.lab_file import LabFileError, load_lab
+from quota.lab_gpus import GpuPolicy
 from quota.store.engine import journal_mode, ping
 from quota.store.migrate import is_current
 
@@ -64,6 +67,17 @@ def _books(settings: CliSettings) -> Iterator[Finding]:
         yield Finding("ok", f"SQLite {sqlite3.sqlite_version}, journal mode {mode}{why}")
 
 
+def sharing_findings(
+    policy: GpuPolicy, devices: Iterable[GpuDevice], *, in_containers: bool
+) -> Iterator[Finding]:
+    """Say how GPUs are shared, and what is wrong or dangerous about that; pure."""
+    known = [(one.uuid, one.kind, one.parent) for one in devices]
+    modes = sorted({sharing_in_force(policy, uuid, kind) for uuid, kind, _ in known})
+    yield Finding("ok", f"GPUs are shared: {', '.join(modes) or 'none are there'}")
+    for what, remedy in warnings_for_operators(policy, known, in_containers=in_containers):
+        yield Finding("warn", what, remedy)
+
+
 def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
     try:
         lab = load_lab(settings.lab_file)
@@ -72,7 +86,7 @@ def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
         return
     yield Finding("ok", f"{settings.lab_file} is right")
     try:
-        inventory, why = choose_inventory(lab.gpus.mode, lab.gpus.declared)
+        inventory, why = choose_gpus(lab.gpus.mode, lab.gpus.declared)
         devices = inventory.devices()
     except InventoryUnavailable as error:
         yield Finding("fail", f"lab.yaml wants real GPUs: {error}",
@@ -80,6 +94,7 @@ def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
         return
     names = ", ".join(sorted({device.name for device in devices}))
     yield Finding("ok", f"{len(devices)} GPU(s): {names} ({why})")
+    yield from sharing_findings(lab.gpus, devices, in_containers=settings.spawner == "docker")
     for name in lab.unplaceable(devices):
         yield Finding("warn", f"no GPU here can hold the flavor {name}",
                       f"change its gpu_models or memory_mib in {settings.lab_file}")  # fmt: skip

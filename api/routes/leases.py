@@ -6,10 +6,12 @@ from fastapi import APIRouter
 
 from api import schemas
 from api.auth import CallerDep, require_hub
-from api.bridge import lease_out
+from api.bridge import gpu_state_out, lease_out
 from api.deps import BooksDep, check_hub
 from quota.errors import NoSuchLease
+from quota.idling import Idling
 from quota.leases import LeaseRequest
+from quota.session_states import release_at
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"])
 
@@ -36,6 +38,17 @@ def put_stop(
     """Ask for the end of a session; the worker ends it when the runtime shows it gone."""
     require_hub(caller)
     return lease_out(books.stop_lease(lease_id, body.reason), books.clock.now())
+
+
+@router.put("/{lease_id}/keep")
+def put_keep(lease_id: UUID, caller: CallerDep, books: BooksDep) -> schemas.GpuStateOut:
+    """Keep an idle session's GPU for a while longer, unless somebody waits for one."""
+    if not caller.is_hub and books.lease(lease_id).account != caller.name:
+        raise NoSuchLease("There is no such lease.")
+    idling = Idling(books)
+    state = idling.keep(lease_id)
+    # Nobody waits, or it would have been refused.
+    return gpu_state_out(state, release_at(state, idling.rules, is_wanted=False))
 
 
 @router.get("/{lease_id}")

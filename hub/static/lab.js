@@ -19,7 +19,7 @@
   function put(id, text) { if (get(id)) { get(id).textContent = text || ""; } }
 
   function notice(one) {
-    var box = make("div", "", "alert " + (one.kind === "warning" ? "alert-warning" : "alert-info"));
+    var box = make("div", "", "alert " + (one.kind === "warning" || one.kind === "idle" ? "alert-warning" : "alert-info"));
     box.append(make("span", one.text), make("span", one.at, "lab-when"));
     return box;
   }
@@ -31,8 +31,15 @@
     row("Flavor", one.title);
     row("State", one.state);
     row("Started", one.started);
+    row("GPU", one.gpu);
     row("Ends at the latest", one.ends && one.ends + (one.left ? ", in " + one.left : ""));
-    return list;
+    if (!one.can_keep) { return list; }
+    var button = make("button", "Keep the GPU", "btn btn-outline-primary");
+    button.type = "button";
+    button.addEventListener("click", function () { keep(button, one.server_name); });
+    var box = make("div", "");
+    box.append(list, button);
+    return box;
   }
 
   function fill(id, elements) { if (get(id)) { get(id).replaceChildren.apply(get(id), elements); } }
@@ -70,6 +77,21 @@
       })
       .then(show)
       .catch(function () { put("lab-balance", "The hub does not answer just now. Trying again…"); });
+  }
+
+  function keep(button, name) {
+    button.disabled = true;
+    fetch(base + "gpulab/keep", {
+      method: "POST", credentials: "same-origin",
+      headers: { "X-XSRFToken": window.jhdata.xsrf_token },
+      body: new URLSearchParams({ server_name: name }),
+    })
+      .then(function (reply) { return reply.json(); })
+      .then(function (told) { put("lab-stopping", told.message); refresh(); })
+      .catch(function () {
+        button.disabled = false;
+        put("lab-stopping", "The hub did not take the answer. Try again in a few seconds.");
+      });
   }
 
   function stop(event) {

@@ -77,9 +77,7 @@ class Visitor:
     def token(self) -> str:
         """A token of this person's own, made as on the token page."""
         if not self._token:
-            xsrf = self.browser.cookies.get("_xsrf", path="/hub/") or _hidden(
-                self.page("/hub/token")
-            )
+            xsrf = self.xsrf()
             reply = self.browser.post(
                 f"/hub/api/users/{self.name}/tokens", json={"note": "test", "expires_in": 3600},
                 headers={"X-XSRFToken": xsrf},
@@ -87,6 +85,11 @@ class Visitor:
             assert reply.status_code in (200, 201), reply.text
             self._token = reply.json()["token"]
         return self._token
+
+    def xsrf(self) -> str:
+        """Return what the hub's pages send along to show that they are its own."""
+        kept = self.browser.cookies.get("_xsrf", path="/hub/")
+        return kept or _hidden(self.page("/hub/token"))
 
     def api(self, method: str, path: str, **kind: Any) -> httpx2.Response:
         """Call the hub's REST API as this person."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, literal, select, update
 
 from quota.failpoints import failpoint
 from quota.placement import FULL_MGPU, Ask, GpuUse
@@ -18,7 +18,7 @@ _TAKING = (
         gpus.c.in_service,
         gpus.c.used_mgpu + bindparam("share") <= FULL_MGPU,
         gpus.c.used_mib + bindparam("mib") <= gpus.c.memory_mib,
-        gpus.c.sharers < bindparam("most"),
+        gpus.c.sharers < case((gpus.c.sharing == "exclusive", 1), else_=bindparam("most")),
     )
     .values(
         used_mgpu=gpus.c.used_mgpu + bindparam("share"),
@@ -75,7 +75,8 @@ def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> No
     }
     for device in devices:
         values = {"name": device.name, "kind": device.kind, "memory_mib": device.memory_mib,
-                  "in_service": True}  # fmt: skip
+                  "in_service": True, "sharing": device.sharing,
+                  "holds_memory": device.holds_memory}  # fmt: skip
         row = known.pop(device.uuid, None)
         if row is None:
             tx.execute(insert(gpus).values(uuid=device.uuid, hub_id=hub_id, used_mgpu=0,

@@ -16,29 +16,19 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 
+from quota.store.metadata import RowId
+from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given on
+from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too
 from quota.store.types import Amount, Instant
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# SQLite numbers rows by itself only for INTEGER, PostgreSQL wants the wide kind.
-_RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _where(condition: str) -> dict[str, Any]:
@@ -49,7 +39,7 @@ def _where(condition: str) -> dict[str, Any]:
 accounts = Table(
     "accounts",
     metadata,
-    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("id", RowId, primary_key=True, autoincrement=True),
     Column("hub_id", String(64), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("name", String(255), nullable=False),
@@ -68,7 +58,7 @@ lots = Table(
     "lots",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("source", String(16), nullable=False),
     Column("amount", Amount, nullable=False),
     Column("remaining", Amount, nullable=False),
@@ -86,7 +76,7 @@ lots = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
+    Column("account_id", RowId, ForeignKey("accounts.id"), primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("transfer_id", Uuid, nullable=False),
     Column("part", Integer, nullable=False),
@@ -111,7 +101,7 @@ leases = Table(
     "leases",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("server_name", String(255), nullable=False),
     Column("flavor", String(64), nullable=False),
     Column("image", String(64), nullable=False),
@@ -158,6 +148,8 @@ gpus = Table(
     Column("used_mgpu", Integer, nullable=False),
     Column("used_mib", Integer, nullable=False),
     Column("sharers", Integer, nullable=False),
+    Column("sharing", String(16), nullable=False, server_default="plain"),
+    Column("holds_memory", Boolean, nullable=False, server_default=false()),
     CheckConstraint("used_mgpu BETWEEN 0 AND 1000", name="share_fits"),
     CheckConstraint("used_mib >= 0 AND sharers >= 0", name="use_not_negative"),
 )
@@ -166,7 +158,7 @@ notices = Table(
     "notices",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("lease_id", Uuid),
     Column("kind", String(16), nullable=False),
     Column("text", Text, nullable=False),
@@ -186,7 +178,7 @@ counters = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("number", _RowId, primary_key=True, autoincrement=True),
+    Column("number", RowId, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("entries", BigInteger, nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
@@ -197,8 +189,8 @@ checkpoints = Table(
 checkpoint_heads = Table(
     "checkpoint_heads",
     metadata,
-    Column("number", _RowId, ForeignKey("checkpoints.number"), primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), primary_key=True),
+    Column("number", RowId, ForeignKey("checkpoints.number"), primary_key=True),
+    Column("account_id", RowId, ForeignKey("accounts.id"), primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("head", LargeBinary(32), nullable=False),
 )
@@ -233,7 +225,7 @@ hour_requests = Table(
     "hour_requests",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("hours", Amount, nullable=False),
     Column("reason", Text, nullable=False),
     Column("state", String(16), nullable=False),
@@ -262,7 +254,7 @@ attachments = Table(
     "attachments",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("account_id", _RowId, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", RowId, ForeignKey("accounts.id"), nullable=False),
     Column("lease_id", Uuid, ForeignKey("leases.id"), nullable=False),
     Column("ta", String(255), nullable=False),
     Column("mode", String(16), nullable=False),

@@ -41,6 +41,9 @@ ROWS = [
     Row("PUT /v1/leases/{new}", "200 403 403 403 403 403 403 401", LEASE, "/v1/leases/{lease_id}"),
     Row("PUT /v1/leases/{lease}/stop", "200 403 403 403 403 403 403 401", {"reason": "person"},
         "/v1/leases/{lease_id}/stop"),
+    Row("PUT /v1/leases/{gpu}/keep", "200 404 404 404 200 404 404 401", None,
+        "/v1/leases/{lease_id}/keep"),
+    Row("GET /v1/sessions", "403 403 403 403 403 403 403 401", None, "/v1/sessions"),
     Row("GET /v1/leases/{lease}", "200 200 404 404 200 404 404 401", None,
         "/v1/leases/{lease_id}"),
     Row("GET /v1/accounts", "403 200 200 200 200 200 200 401", None, "/v1/accounts"),
@@ -206,6 +209,9 @@ class _ready:  # noqa: N801
         if "{lease}" in path:
             self.lease, self.ref = lab.books.run("ada", "cpu")
             return path.replace("{lease}", str(self.lease))
+        if "{gpu}" in path:
+            self.lease, self.ref = lab.books.run("ada", "quarter")
+            return path.replace("{gpu}", str(self.lease))
         return path.replace("{new}", str(uuid4()))
 
     def __exit__(self, *_: object) -> None:

@@ -55,6 +55,8 @@ WHOLE_LISTS = {
     ("/v1/spawn-options/{account}", "images"), ("/v1/spawn-options/{account}", "notices"),
     ("/v1/week/{section}", "due"), ("/v1/week/{section}", "co_working"),
     ("/v1/week/{section}", "office_hours"), ("/v1/week/{section}", "blackouts"),
+    ("/v1/spawn-options/{account}", "gpu_notes"),
+    ("/v1/sessions", "sessions"),  # for the culler, as many as run
     ("/v1/usage", "lines"),  # streamed
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from api.doctor.engine import (
     image_finding,
     toolkit_findings,
 )
+from api.doctor.examination import sharing_findings
 from api.doctor.findings import Finding
 from api.doctor.floors import HOLES, Part, judge, open_holes
 from api.doctor.machine import (
@@ -30,8 +31,10 @@ from api.doctor.machine import (
     room_finding,
 )
 from api.doctor.parts import engine_parts, installed_parts
+from api.gpus.devices import GpuDevice
 from api.worker_metrics import WorkerMetrics
 from lab.state import State, prepare, sole_launcher
+from quota.lab_gpus import GpuPolicy
 
 CTK = "NVIDIA Container Toolkit CLI version {}\ncommit: 9f8e\n"
 ENGINE: dict[str, Any] = {"Version": "28.2.2", "ApiVersion": "1.50"}
@@ -296,3 +299,12 @@ def test_the_driver_says_whether_shares_of_memory_are_kept() -> None:
     assert old is not None
     assert "holds sessions to" in new.what
     assert "only advises" in old.what
+
+
+def test_how_gpus_are_shared_is_told_and_what_is_wrong_with_it() -> None:
+    devices = [GpuDevice(uuid="GPU-a", name="T4", memory_mib=16384, kind="gpu")]
+    (told,) = sharing_findings(GpuPolicy(), devices, in_containers=True)
+    assert (told.level, told.what) == ("ok", "GPUs are shared: plain")
+    found = list(sharing_findings(GpuPolicy(sharing="mps"), devices, in_containers=True))
+    assert [one.level for one in found] == ["ok", "warn", "warn"]
+    assert all(one.remedy for one in found[1:])

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from api.deadlines import Deadlines
 from api.enforce import Enforcer
-from api.gpus import DeclaredInventory, GpuDevice, InventoryUnavailable
+from api.gpus.declared import DeclaredGpus
+from api.gpus.devices import GpuDevice, InventoryUnavailable
 from api.policy import LabFile
 from api.worker import Worker
 from api.worker_metrics import ALARMS, OUTCOMES, WorkerMetrics, served
@@ -167,6 +168,28 @@ def test_a_database_that_is_away_is_no_mistake(
     assert [one["event"] for one in logs] == ["tick_failed"]
 
 
+def test_the_inventory_says_how_gpus_are_shared_and_whether_memory_is_held(
+    bench: Bench,
+) -> None:
+    class Holder:
+        def promise(self, devices: tuple[GpuDevice, ...]) -> frozenset[str]:
+            return frozenset(one.uuid for one in devices)
+
+    bench.worker._memory = Holder()
+    view = bench.desk.ask("ada", "quarter")
+    bench.tick()
+    held = bench.desk.books.lease(view.lease.id).gpu
+    assert held is not None
+    assert (held.sharing, held.holds_memory) == ("plain", True)
+    text = LAB_YAML.replace("mode: declared", "mode: declared\n  sharing: exclusive")
+    bench.lab_file.write_text(text.replace("  sharing:", "  memory: advice\n  sharing:"))
+    bench.tick()  # reads it
+    bench.tick()
+    told = bench.desk.books.lease(view.lease.id).gpu
+    assert told is not None
+    assert (told.sharing, told.holds_memory) == ("exclusive", False)
+
+
 def test_the_loop_ends_when_told_and_wakes_when_nudged(bench: Bench) -> None:
     stopped = threading.Event()
     thread = threading.Thread(target=bench.worker.run, args=(stopped,))
@@ -227,6 +250,6 @@ def test_the_metrics_are_served_on_this_machine() -> None:
 
 def test_the_declared_gpus_are_what_lab_yaml_says() -> None:
     declared = parse_lab(LAB_YAML, "lab.yaml").gpus.declared
-    devices = DeclaredInventory(declared).devices()
+    devices = DeclaredGpus(declared).devices()
     assert [one.uuid for one in devices] == ["VIRTUAL-0", "VIRTUAL-1"]
     assert {one.kind for one in devices} == {"virtual"}

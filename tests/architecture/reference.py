@@ -21,6 +21,7 @@ from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
+from hub.culler import CullerSettings
 from hub.settings import HubSettings
 from lab.firewall import FirewallSettings
 from lab.settings import LabSettings
@@ -31,7 +32,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
     "worker": WorkerSettings, "watchdog": WatchdogSettings,
-    "gate": GateSettings, "firewall": FirewallSettings,
+    "gate": GateSettings, "firewall": FirewallSettings, "culler": CullerSettings,
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from api.deadlines import read_deadlines, write_deadlines
 from api.enforce import Enforcer
-from api.gpus import GpuDevice
+from api.gpus.devices import GpuDevice
 from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By

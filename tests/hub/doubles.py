@@ -10,7 +10,7 @@ from hub.client import ServiceRefused
 from hub.hooks import Admission
 from hub.leased import Leased
 from hub.progress import Watched
-from hub.replies import Account, Gpu, Lease, Line, SpawnOptions
+from hub.replies import Account, Gpu, GpuState, Lease, Line, SpawnOptions
 from quota.clock import ManualClock
 from quota.lab import Lab
 from quota.leases import LeaseRequest
@@ -46,6 +46,8 @@ class ScriptedService:
     stopped: list[tuple[UUID, str]] = field(default_factory=list)
     account_reply: Account | Exception | None = None
     options_reply: SpawnOptions | Exception | None = None
+    keep_reply: GpuState | Exception | None = None
+    kept: list[UUID] = field(default_factory=list)
     times_shown: int = 0
 
     async def request_lease(
@@ -61,6 +63,13 @@ class ScriptedService:
         if self.stop_errors:
             raise self.stop_errors.pop(0)
         self.stopped.append((lease_id, reason))
+
+    async def keep_gpu(self, lease_id: UUID) -> GpuState:
+        assert self.keep_reply is not None, lease_id
+        self.kept.append(lease_id)
+        if isinstance(self.keep_reply, Exception):
+            raise self.keep_reply
+        return self.keep_reply
 
     async def account(self, name: str) -> Account:
         self.times_shown += 1

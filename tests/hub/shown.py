@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from hub.replies import Account, Flavor, SpawnOptions
 from tests.quota.books import NOON
 
+LEASE = UUID(int=7)
 RESET = NOON.replace(day=30, hour=5)
 
 
@@ -19,8 +21,8 @@ def account(**changed: Any) -> Account:
 
 
 def session(**changed: Any) -> dict[str, Any]:
-    plain = {"server_name": "", "flavor": "whole", "state": "active", "weight_mgpu": 1000,
-             "started_at": NOON, "charged_mgpu_ms": 0,
+    plain = {"lease_id": LEASE, "server_name": "", "flavor": "whole", "state": "active",
+             "weight_mgpu": 1000, "started_at": NOON, "charged_mgpu_ms": 0,
              "ends_at": NOON + timedelta(minutes=90)}  # fmt: skip
     return plain | changed
 

@@ -22,7 +22,8 @@ from hub.roles import CUSTOM_SCOPES, SESSION_SCOPES, USER_SCOPES, people, roles
 from hub.settings import HubSettings
 from tests.quota.books import LAB_YAML, make_lab
 
-SECRETS = {"admission_token": "a" * 64, "service_token": "b" * 64, "proxy_token": "c" * 64,
+SECRETS = {"admission_token": "a" * 64, "service_token": "b" * 64, "culler_token": "d" * 64,
+           "proxy_token": "c" * 64,
            "cookie_secret": "0" * 64, "crypt_key": "1" * 64}  # fmt: skip
 
 
@@ -213,7 +214,12 @@ def test_roles_give_the_least() -> None:
     by_name = {role["name"]: role for role in roles(make_lab())}
     assert by_name["gpulab-organizer"]["users"] == ["olga"]
     assert by_name["gpulab-organizer"]["scopes"] == ["custom:gpulab:admin"]
-    assert by_name["gpulab-service"]["scopes"] == ["delete:servers", "read:metrics"]
+    sees = ["list:users", "read:servers", "read:users:activity"]
+    assert by_name["gpulab-service"]["scopes"] == [
+        "delete:servers", *sees, "read:metrics", "users:activity"]  # fmt: skip
+    assert by_name["gpulab-idle-culler"]["scopes"] == [
+        "delete:servers", *sees, "access:services!service=gpulab",
+        "custom:gpulab:sessions"]  # fmt: skip
 
 
 def test_every_scope_exists() -> None:

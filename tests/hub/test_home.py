@@ -1,14 +1,16 @@
 """What the home page is told."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from hub.client import ServiceUnavailable
 from hub.home import Books, home_view
+from hub.replies import GpuState
 from tests.hub.doubles import FixedLab, ScriptedService, refusal, run
-from tests.hub.shown import account, notice, session
-from tests.quota.books import make_lab
+from tests.hub.shown import LEASE, account, notice, session
+from tests.quota.books import NOON, make_lab
 
 LAB = make_lab()
 
@@ -20,6 +22,7 @@ def test_a_running_session_says_when_it_ends() -> None:
         "server_name": "", "title": "Whole GPU", "state": "running",
         "started": "Wednesday, 25 November at 07:00 (America/New_York)",
         "ends": "Wednesday, 25 November at 08:30 (America/New_York)", "left": "1 h 30 min",
+        "gpu": "", "can_keep": False,
     }]  # fmt: skip
     json.dumps(view)
 
@@ -72,3 +75,35 @@ def test_many_open_pages_ask_the_service_once_in_a_while() -> None:
         assert service.times_shown == 3
 
     run(look())
+
+
+def idle(release_in_min: int | None) -> dict[str, object]:
+    at = None if release_in_min is None else NOON + timedelta(minutes=release_in_min)
+    return {"state": "holding", "release_at": at, "kept_until": None}
+
+
+def test_an_idle_gpu_shows_with_the_time_left_and_the_way_to_keep_it() -> None:
+    told = [notice("idle", "Your session does nothing on its GPU.", minutes=1)]
+    shown = home_view(account(sessions=[session(gpu_state=idle(9))], notices=told), LAB)
+    assert "given to others in 9 min" in shown["sessions"][0]["gpu"]
+    assert shown["sessions"][0]["can_keep"]
+    assert [one["kind"] for one in shown["notices"]] == ["idle"]
+    kept = home_view(account(sessions=[session(gpu_state=idle(29))], notices=told), LAB)
+    assert kept["notices"] == [], "that is no news any more"
+    used = home_view(account(sessions=[session(gpu_state=idle(None))], notices=told), LAB)
+    assert (used["sessions"][0]["can_keep"], used["notices"]) == (False, [])
+
+
+def test_the_answer_keeps_the_gpu_of_the_own_session_only() -> None:
+    state = GpuState(state="holding", release_at=None, kept_until=NOON + timedelta(minutes=30))
+    service = ScriptedService(account_reply=account(sessions=[session()]), keep_reply=state)
+    books = Books(service, FixedLab())
+    assert "kept until Wednesday, 25 November at 07:30" in run(books.keep("ada", ""))
+    assert "does not run" in run(books.keep("ada", "other"))
+    assert service.kept == [LEASE]
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("x"), refusal("gpu_is_wanted")])
+def test_an_answer_that_does_not_count_is_said(error: Exception) -> None:
+    service = ScriptedService(account_reply=account(sessions=[session()]), keep_reply=error)
+    assert run(Books(service, FixedLab()).keep("ada", ""))

@@ -9,6 +9,7 @@ from jupyterhub.spawner import SpawnException
 from hub.client import ServiceUnavailable
 from hub.hooks import note_of, wait_text
 from hub.refusals import Refused
+from hub.replies import Gpu
 from quota.lease_ids import was_made_before
 from tests.hub.doubles import (
     FIRST,
@@ -55,6 +56,26 @@ def test_admitted_sets_everything_that_a_start_needs() -> None:
     assert (spawner.gpu_uuid, spawner.gpu_is_virtual) == ("GPU-0", True)
     assert (spawner.cpus, spawner.ram_mib) == (1.0, 2048)
     assert service.stopped == []
+
+
+@pytest.mark.parametrize(
+    ("told", "advice"),
+    [
+        ({}, {"PYTORCH_ALLOC_CONF": "per_process_memory_fraction:0.2500"}),
+        ({"holds_memory": True}, {}),  # the driver holds it: both together would count twice
+        ({"virtual": True}, {}),
+        ({"memory_mib": 16384}, {}),  # all of it
+        ({"gpu_memory_mib": 0}, {}),  # an older service does not tell
+    ],
+)
+def test_a_session_is_told_its_part_of_the_memory_unless_it_is_held_to_it(
+    told: dict[str, object], advice: dict[str, str]
+) -> None:
+    plain = {"uuid": "GPU-1", "virtual": False, "memory_mib": 4096, "gpu_memory_mib": 16384}
+    gpu = Gpu.model_validate(plain | told)
+    spawner = FakeSpawner()
+    spawn(ScriptedService([lambda lease_id: lease(lease_id, gpu=gpu)]), spawner)
+    assert spawner.gpu_advice() == advice
 
 
 def test_p23_the_lease_id_is_saved_before_anybody_is_asked() -> None:

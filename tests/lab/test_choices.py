@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.gpus import GpuDevice
+from api.gpus.devices import GpuDevice
 from api.settings import ApiSettings, WorkerSettings
 from api.watchdog import WatchdogSettings
 from lab.engine import Choice, EngineLook, choose_spawner, engine_socket
@@ -125,7 +125,8 @@ def test_supervisor_config_survives_odd_folders() -> None:
         supervisor_config(programs, state_dir=odd, logs=odd / "logs", socket=odd / "s.sock")
     )
     names = [name.removeprefix("program:") for name in config.sections() if ":" in name]
-    assert names == ["rpcinterface:supervisor", "proxy", "service", "hub", "worker", "watchdog"]
+    assert names == ["rpcinterface:supervisor", "proxy", "service", "hub", "worker", "culler",
+                     "watchdog"]  # fmt: skip
     command = config["program:worker"]["command"].replace("%%", "%")
     assert shlex.split(command)[0] == str(odd / "bin" / "python")
     assert config["supervisord"]["directory"].replace("%%", "%") == str(odd)
@@ -145,7 +146,7 @@ def test_only_gate_and_watchdog_are_told_of_the_engine_itself(tmp_path: Path) ->
         supervisor_config(programs, state_dir=tmp_path, logs=tmp_path, socket=tmp_path / "s.sock")
     )
     told = {name: config[f"program:{name}"]["environment"] for name in
-            ("gate", "proxy", "service", "hub", "worker", "watchdog")}  # fmt: skip
+            ("gate", "proxy", "service", "hub", "worker", "culler", "watchdog")}  # fmt: skip
     assert {name for name, text in told.items() if str(engine) in text} == {"gate", "watchdog"}
     assert 'DOCKER_HOST="unix:///run/engine.sock"' in told["watchdog"]
 

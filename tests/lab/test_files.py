@@ -57,7 +57,8 @@ def test_p46_secrets_are_kept_private_and_differ_between_labs(tmp_path: Path) ->
     make_secrets(other.secrets)
     first = {path.name: path.read_text() for path in one.secrets.iterdir()}
     assert first.keys() == {
-        "admission_token", "service_token", "proxy_token", "cookie_secret", "crypt_key",
+        "admission_token", "service_token", "culler_token", "proxy_token", "cookie_secret",
+        "crypt_key",
     }  # fmt: skip
     assert {mode_of(path) for path in one.secrets.iterdir()} == {0o600}
     assert not {path.read_text() for path in other.secrets.iterdir()} & set(first.values())

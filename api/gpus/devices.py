@@ -1,0 +1,68 @@
+"""GPUs and what runs on them, whoever tells it."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class InventoryUnavailable(Exception):
+    """The GPUs could not be asked for; nothing is known of them now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuDevice:
+    """One GPU, MIG instance or virtual GPU; of an instance `parent` is the GPU that it is of."""
+
+    uuid: str
+    name: str
+    memory_mib: int
+    kind: Literal["gpu", "mig", "virtual"]
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuProcess:
+    """One process that computes on a GPU; None stands for what the driver does not tell."""
+
+    gpu_uuid: str
+    pid: int
+    memory_mib: int | None
+    sm_percent: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuLook:
+    """What ran on the GPUs at one look.
+
+    Of a GPU that is not in `told` nothing is known: it is not that nothing runs there.
+    """
+
+    processes: tuple[GpuProcess, ...] = ()
+    told: frozenset[str] = frozenset()
+
+    def on(self, gpu_uuid: str) -> tuple[GpuProcess, ...]:
+        """Return what runs on one GPU."""
+        return tuple(one for one in self.processes if one.gpu_uuid == gpu_uuid)
+
+
+class GpuInventory(Protocol):
+    """Tells which GPUs there are."""
+
+    def devices(self) -> tuple[GpuDevice, ...]:
+        """List them.
+
+        Raises:
+            InventoryUnavailable: they could not be asked for.
+
+        """
+
+
+class GpuSource(GpuInventory, Protocol):
+    """Tells also what runs on them."""
+
+    def look(self) -> GpuLook:
+        """Return what runs now.
+
+        Raises:
+            InventoryUnavailable: they could not be asked for.
+
+        """

@@ -1,0 +1,86 @@
+"""Reading and writing what running sessions do with their GPUs."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
+
+from quota.session_states import RunningSession, StoredState
+from quota.store.tables import accounts, leases, session_states
+
+_FIELDS = tuple(StoredState.__slots__)
+
+
+def running_sessions(tx: Connection, hub_id: str) -> list[RunningSession]:
+    """Read every session of a hub that the runtime has shown running."""
+    query = (
+        select(leases, accounts.c.name)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(accounts.c.hub_id == hub_id, leases.c.state == "active")
+        .order_by(leases.c.started_at, leases.c.id)
+    )
+    return [
+        RunningSession(
+            lease_id=row["id"], ref=row["ref"], account=row["name"], flavor=row["flavor"],
+            server_name=row["server_name"], gpu_uuid=row["gpu_uuid"],
+            memory_mib=row["memory_mib"],
+        )
+        for row in tx.execute(query).mappings() if row["ref"] is not None
+    ]  # fmt: skip
+
+
+def states_of_hub(tx: Connection, hub_id: str) -> dict[UUID, StoredState]:
+    """Read the states of all sessions of a hub that have not ended."""
+    query = (
+        select(session_states)
+        .join(leases, leases.c.id == session_states.c.lease_id)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(accounts.c.hub_id == hub_id, leases.c.state != "ended")
+    )
+    return {row["lease_id"]: _state(row) for row in tx.execute(query).mappings()}
+
+
+def states_of(
+    tx: Connection, lease_ids: Sequence[UUID], *, lock: bool = False
+) -> dict[UUID, StoredState]:
+    """Read the states of some sessions."""
+    if not lease_ids:
+        return {}
+    query = select(session_states).where(session_states.c.lease_id.in_(lease_ids))
+    # In one order, so that two who lock several never wait for each other.
+    query = query.order_by(session_states.c.lease_id).with_for_update() if lock else query
+    return {row["lease_id"]: _state(row) for row in tx.execute(query).mappings()}
+
+
+def save_state(tx: Connection, before: StoredState | None, after: StoredState) -> None:
+    """Write a session's state if it has changed."""
+    if before == after:
+        return
+    values = {name: getattr(after, name) for name in _FIELDS}
+    if before is None:
+        tx.execute(insert(session_states).values(values))
+    else:
+        mine = session_states.c.lease_id == after.lease_id
+        tx.execute(update(session_states).where(mine).values(values))
+
+
+def forget_ended(tx: Connection) -> None:
+    """Remove the states of sessions that have ended."""
+    ended = exists().where(leases.c.id == session_states.c.lease_id, leases.c.state == "ended")
+    tx.execute(delete(session_states).where(ended))
+
+
+def is_gpu_wanted(tx: Connection, hub_id: str) -> bool:
+    """Tell whether somebody waits for a GPU."""
+    waiting = (
+        select(leases.c.id)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(accounts.c.hub_id == hub_id, leases.c.state == "waiting")
+        .where(leases.c.share_mgpu > 0)
+        .limit(1)
+    )
+    return tx.execute(waiting).first() is not None
+
+
+def _state(row: RowMapping) -> StoredState:
+    return StoredState(**{name: row[name] for name in _FIELDS})

@@ -1,0 +1,197 @@
+"""The worker's look at its sessions: real books, the real bindings, a hub over HTTP."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from api.gpus.declared import DeclaredGpus
+from api.gpus.processes import Process
+from api.hub_activity import HubActivity
+from api.idle import IdleWatch
+from api.worker_metrics import WorkerMetrics
+from quota.idling import Idling
+from tests.gpu.conftest import Driver
+from tests.gpu.world import Card, Running
+from tests.quota.books import Desk
+from tests.quota.memory import engine_in_memory
+
+
+@dataclass
+class Hub:
+    """As much of JupyterHub as is asked for activity, two users to a page."""
+
+    signs: dict[str, datetime] = field(default_factory=dict)
+    posted: list[tuple[str, datetime]] = field(default_factory=list)
+    is_away: bool = False
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if self.is_away:
+            raise httpx2.ConnectError("refused")
+        assert request.headers["authorization"] == "token s3cret"
+        if request.method == "POST":
+            who = request.url.path.split("/")[-2]
+            told = json.loads(request.content)["servers"][""]["last_activity"]
+            self.posted.append((who, datetime.fromisoformat(told)))
+            self.signs[who] = max(self.signs[who], self.posted[-1][1])
+            return httpx2.Response(200)
+        first = int(request.url.params["offset"])
+        names = sorted(self.signs)[first : first + 2]
+        items = [{"name": who, "servers": {"": {"last_activity": self.signs[who].isoformat()}}}
+                 for who in names]  # fmt: skip
+        more = {"offset": first + 2} if len(self.signs) > first + 2 else None
+        return httpx2.Response(200, json={"items": items, "_pagination": {"next": more}})
+
+
+@dataclass
+class Bench:
+    """A worker's eyes, and everything that they see in a test's hands."""
+
+    desk: Desk
+    driver: Driver
+    hub: Hub = field(default_factory=Hub)
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
+    owners: dict[int, str] = field(default_factory=dict)
+    cpu_s: dict[int, float] = field(default_factory=dict)
+    released: list[datetime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.driver.world.cards = [Card("T4", "GPU-0"), Card("T4", "GPU-1")]
+        self.watch = self.watching(self.driver.follow())
+
+    def watching(self, gpus: object) -> IdleWatch:
+        transport = httpx2.MockTransport(self.hub.answer)
+        return IdleWatch(
+            Idling(self.desk.books), gpus, self,
+            HubActivity("http://hub/hub/api", "s3cret", transport),
+            metrics=self.metrics, processes=self.processes,
+            on_released=lambda: self.released.append(self.desk.clock.now()),
+        )  # fmt: skip
+
+    def sessions_of(self, seen: object, refs: list[str]) -> dict[int, str]:
+        return {pid: ref for pid, ref in self.owners.items() if ref in refs}
+
+    def processes(self) -> dict[int, Process]:
+        return {pid: Process(pid=pid, parent=1, start_ticks=1, cpu_s=self.cpu_s.get(pid, 0.0))
+                for pid in self.owners}  # fmt: skip
+
+    def start(self, who: str, pid: int, flavor: str = "whole") -> UUID:
+        lease_id, ref = self.desk.run(who, flavor)
+        self.owners[pid] = ref
+        self.hub.signs[who] = self.desk.clock.now()
+        return lease_id
+
+    def go(self, minutes: int, *, cpu_cores: float = 0.0, every_s: int = 60) -> None:
+        self.driver.change()
+        for _ in range(minutes * 60 // every_s):
+            self.desk.go(every_s=every_s, seconds=every_s)
+            for pid in self.owners:
+                self.cpu_s[pid] = self.cpu_s.get(pid, 0.0) + cpu_cores * every_s
+            self.watch.try_look()
+
+    def state(self, who: str) -> str:
+        shown = self.desk.books.account(who).sessions[0].state
+        return "" if shown is None else shown.state
+
+    def gpu_of(self, lease_id: UUID) -> int:
+        return int(str(self.desk.books.lease(lease_id).lease.gpu_uuid).removeprefix("GPU-"))
+
+
+# What does not depend on the driver's library runs over one of its stand-ins only.
+IN_PYTHON = pytest.mark.parametrize("driver", ["python"], indirect=True)
+
+
+@pytest.fixture
+def bench(driver: Driver, tmp_path: Path) -> Iterator[Bench]:
+    with engine_in_memory(tmp_path) as engine:
+        bench = Bench(Desk(engine), driver)
+        yield bench
+        bench.desk.check()
+
+
+def test_idle_sessions_give_their_gpu_back_and_training_ones_do_not(bench: Bench) -> None:
+    holds, trains = bench.start("ada", 11), bench.start("blaise", 22)
+    bench.driver.world.processes = [Running(bench.gpu_of(holds), 11, 900),
+                                    Running(bench.gpu_of(trains), 22, 900, sm=70)]  # fmt: skip
+    bench.go(29)
+    assert (bench.state("ada"), bench.state("blaise")) == ("holding", "training")
+    assert bench.released == []
+    bench.go(3)
+    assert len(bench.released) == 1
+    assert bench.desk.books.lease(holds).lease.stop_reason == "idle"
+    bench.go(30)
+    assert bench.desk.books.lease(trains).lease.state == "active"
+    value = bench.metrics.registry.get_sample_value
+    assert value("gpulab_worker_gpu_sessions", {"state": "training"}) == 1
+    gpu = f"GPU-{bench.gpu_of(trains)}"
+    assert value("gpulab_worker_gpu_busy_ratio", {"gpu": gpu}) == 0.7
+    assert value("gpulab_worker_looks_total", {"outcome": "done"}) == 62
+
+
+@IN_PYTHON
+def test_training_in_silence_is_told_to_the_hub_and_is_no_sign_of_a_person(bench: Bench) -> None:
+    lease_id, began = bench.start("ada", 11), bench.desk.clock.now()
+    bench.start("blaise", 22)
+    bench.start("chen", 33, "cpu")
+    bench.driver.world.processes = [Running(bench.gpu_of(lease_id), 11, 900, sm=70)]
+    bench.go(40)
+    assert bench.state("ada") == "training"
+    told = [at for who, at in bench.hub.posted if who == "ada"]
+    assert told[0] - began > timedelta(minutes=10), "while somebody is there, nothing is posted"
+    assert told[1] - told[0] == timedelta(minutes=5)
+    assert bench.desk.clock.now() - told[-1] < timedelta(minutes=5)
+    assert {who for who, _ in bench.hub.posted} == {"ada"}, "the others compute nothing"
+    bench.driver.world.processes[0].sm = 0
+    bench.go(31)
+    assert bench.desk.books.lease(lease_id).lease.stop_reason == "idle"
+
+
+@IN_PYTHON
+def test_a_session_without_a_gpu_that_computes_is_told_to_the_hub(bench: Bench) -> None:
+    bench.start("chen", 33, "cpu")
+    bench.go(15, cpu_cores=0.9)
+    assert {who for who, _ in bench.hub.posted} == {"chen"}
+    assert bench.state("chen") == "", "what it does is no matter of GPUs"
+
+
+@IN_PYTHON
+@pytest.mark.parametrize("trouble", ["hub", "driver", "process", "declared", "not seen"])
+def test_idle_never_on_missing_data(bench: Bench, trouble: str) -> None:
+    lease_id = bench.start("ada", 11)
+    world = bench.driver.world
+    if trouble == "hub":
+        bench.hub.is_away = True
+    elif trouble == "driver":
+        world.fails = {"nvmlDeviceGetCount_v2": 999}
+    elif trouble == "process":
+        # The session's own process, under a number that means nothing here.
+        world.processes = [Running(bench.gpu_of(lease_id), 4711, 900)]
+    elif trouble == "declared":
+        bench.watch = bench.watching(DeclaredGpus([]))
+    else:
+        bench.owners.clear()
+    bench.go(45)
+    assert bench.state("ada") == "unknown"
+    assert bench.released == []
+    assert bench.desk.books.lease(lease_id).lease.state == "active"
+
+
+@IN_PYTHON
+def test_idle_negative_control_of_missing_data(bench: Bench) -> None:
+    lease_id = bench.start("ada", 11)
+    bench.go(45)
+    assert bench.desk.books.lease(lease_id).lease.stop_reason == "idle"
+
+
+@IN_PYTHON
+def test_a_mistake_of_ours_ends_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.watch, "look", lambda: 1 / 0)
+    with capture_logs() as logs:
+        bench.watch.try_look()
+    assert [one["event"] for one in logs if one.get("alarm")] == ["look_broken"]
