@@ -6,8 +6,9 @@ uuid, so that the same state always gives the same answer.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
@@ -19,7 +20,10 @@ _BETWEEN_WORDS = re.compile(r"[\s-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUse:
-    """One GPU (or MIG instance), what it has and what is taken of it."""
+    """One GPU (or MIG instance), what it has and what is taken of it.
+
+    `lost_at` is since when the machine has not shown it any more, while sessions are on it.
+    """
 
     uuid: str
     name: str
@@ -29,6 +33,7 @@ class GpuUse:
     used_mgpu: int
     used_mib: int
     sharers: int
+    lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +63,11 @@ def fits(gpu: GpuUse, ask: Ask, max_sharers: int) -> bool:
         and gpu.used_mib + ask.memory_mib <= gpu.memory_mib
         and gpu.sharers < max_sharers
     )
+
+
+def without(gpus: Iterable[GpuUse], drained: Container[str]) -> tuple[GpuUse, ...]:
+    """Return the GPUs with those that an organizer has drained out of service."""
+    return tuple(replace(gpu, in_service=False) if gpu.uuid in drained else gpu for gpu in gpus)
 
 
 def could_ever_fit(gpus: Iterable[GpuUse], ask: Ask) -> bool:

@@ -4,9 +4,9 @@ Most leases are simply still running: all of those are written in one statement.
 where more happened are locked, loaded again and advanced: see `quota.advancing`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account, Lot
 from quota.observed import Observed
+from quota.placement import GpuUse
 from quota.reconcile import Advance, Seen, StopOrder, deadline_of, is_hold_used
 from quota.store import reads, writes
 from quota.store.engine import reading, transaction
@@ -76,7 +77,7 @@ def tick(engine: Engine, lab: Lab, hub_id: str, given: TickInput) -> TickResult:
     result.adopted += matched.adopted
     result.removals += matched.removals
     seen = Seen(at=given.seen_at, by_lease=matched.by_lease)
-    step = Step(lab=lab, seen=seen, now=given.now, pools=view.pools)
+    step = Step(lab=lab, seen=seen, now=given.now, pools=view.pools, lost=view.lost)
     quiet: list[tuple[UUID, datetime]] = []
     busy: list[Account] = []
     for row in view.rows:
@@ -110,6 +111,7 @@ class _View:
     helped: Mapping[int, Attachment]
     boosts: Collection[UUID]
     pools: Mapping[str, GpuTime]
+    lost: frozenset[str]
 
 
 def _look(engine: Engine, lab: Lab, hub_id: str, now: datetime) -> _View:
@@ -123,7 +125,14 @@ def _look(engine: Engine, lab: Lab, hub_id: str, now: datetime) -> _View:
             helped=attachments_by_account(tx, hub_id),
             boosts=boosts_given(tx, rows, lab, now),
             pools=_pools_left(tx, rows, lab, hub_id, now),
+            lost=_lost(reads.gpu_uses(tx, hub_id), lab, now),
         )
+
+
+def _lost(gpus: Iterable[GpuUse], lab: Lab, now: datetime) -> frozenset[str]:
+    """Name the GPUs that have been gone for too long to come back by themselves."""
+    since = now - timedelta(seconds=lab.policy.lost_gpu_s)
+    return frozenset(gpu.uuid for gpu in gpus if gpu.lost_at is not None and gpu.lost_at <= since)
 
 
 def _pools_left(
