@@ -63,9 +63,7 @@ def _listing(books: Books) -> tuple[list[Part], dict[str, list[dict[str, object]
 
 def state_of(gpu: GpuUse, lab: Lab) -> str:
     """Say in a word or two whether a GPU takes sessions, and why not."""
-    if gpu.lost_at is not None:
-        return f"lost since {gpu.lost_at:%Y-%m-%d %H:%M}Z"
     drained = lab.drained_gpus.get(gpu.uuid)
-    if drained is None:
-        return "in service"
-    return f"drained: {drained.why}" if drained.why else "drained"
+    if drained is not None:
+        return f"drained: {drained.why}" if drained.why else "drained"
+    return "in service" if gpu.in_service else "lost, sessions are on it still"

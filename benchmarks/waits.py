@@ -103,7 +103,7 @@ class Watcher:
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks waits", description=__doc__)
     parser.add_argument("--scholars", type=int, default=200)
-    parser.add_argument("--gpus", type=int, default=4)
+    parser.add_argument("--gpus", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args(words)
     lab = with_scholars(load_lab(_EXAMPLE), chosen.scholars)

@@ -8,7 +8,6 @@ uuid, so that the same state always gives the same answer.
 import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
@@ -20,10 +19,7 @@ _BETWEEN_WORDS = re.compile(r"[\s-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUse:
-    """One GPU (or MIG instance), what it has and what is taken of it.
-
-    `lost_at` is since when the machine has not shown it any more, while sessions are on it.
-    """
+    """One GPU (or MIG instance), what it has and what is taken of it."""
 
     uuid: str
     name: str
@@ -33,7 +29,6 @@ class GpuUse:
     used_mgpu: int
     used_mib: int
     sharers: int
-    lost_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)

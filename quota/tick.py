@@ -4,7 +4,7 @@ Most leases are simply still running: all of those are written in one statement.
 where more happened are locked, loaded again and advanced: see `quota.advancing`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -22,9 +22,8 @@ from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account, Lot
 from quota.observed import Observed
-from quota.placement import GpuUse
 from quota.reconcile import Advance, Seen, StopOrder, deadline_of, is_hold_used
-from quota.store import reads, writes
+from quota.store import reads, slots, writes
 from quota.store.engine import reading, transaction
 from quota.store.office import attachments_by_account
 
@@ -125,14 +124,8 @@ def _look(engine: Engine, lab: Lab, hub_id: str, now: datetime) -> _View:
             helped=attachments_by_account(tx, hub_id),
             boosts=boosts_given(tx, rows, lab, now),
             pools=_pools_left(tx, rows, lab, hub_id, now),
-            lost=_lost(reads.gpu_uses(tx, hub_id), lab, now),
+            lost=slots.lost_gpus(tx, hub_id, since=now - timedelta(seconds=lab.policy.lost_gpu_s)),
         )
-
-
-def _lost(gpus: Iterable[GpuUse], lab: Lab, now: datetime) -> frozenset[str]:
-    """Name the GPUs that have been gone for too long to come back by themselves."""
-    since = now - timedelta(seconds=lab.policy.lost_gpu_s)
-    return frozenset(gpu.uuid for gpu in gpus if gpu.lost_at is not None and gpu.lost_at <= since)
 
 
 def _pools_left(

@@ -91,3 +91,9 @@ def save_inventory(
         elif row.in_service:
             tx.execute(update(gpus).where(gpus.c.uuid == uuid)
                        .values(in_service=False, lost_at=now))  # fmt: skip
+
+
+def lost_gpus(tx: Connection, hub_id: str, *, since: datetime) -> frozenset[str]:
+    """Name the GPUs that have been gone from the machine since then, with sessions on them."""
+    query = select(gpus.c.uuid).where(gpus.c.hub_id == hub_id, gpus.c.lost_at <= since)
+    return frozenset(tx.execute(query).scalars())

@@ -10,7 +10,7 @@ from quota.errors import FlavorCannotBePlaced
 from quota.rulebook import entry_tag
 from quota.store import trail
 from quota.store.engine import reading
-from tests.quota.books import NOON, Desk, gpu
+from tests.quota.books import Desk, gpu
 
 OLGA = By(actor="olga")
 
@@ -95,10 +95,10 @@ def test_sessions_on_a_lost_gpu_are_stopped_after_a_while_and_told(desk: Desk) -
 def test_a_gpu_that_comes_back_in_time_has_lost_nobody(desk: Desk) -> None:
     lease_id, _ = desk.run("ada")
     desk.books.set_inventory([gpu("GPU-1")])
-    assert desk.books.load().gpus[0].lost_at == NOON
+    assert not desk.books.load().gpus[0].in_service
     desk.go(minutes=4, every_s=60)
     desk.books.set_inventory([gpu("GPU-0"), gpu("GPU-1")])
     desk.clock.advance(timedelta(minutes=10))
     desk.tick()
     assert desk.books.lease(lease_id).lease.state == "active"
-    assert desk.books.load().gpus[0].lost_at is None
+    assert desk.books.load().gpus[0].in_service
