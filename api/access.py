@@ -19,6 +19,7 @@ what only others may do is refused (403).
 | see a calendar, make an address for it | -   | own     | own sections        | all       |
 | see due dates and blackouts            | -   | all     | all                 | all       |
 | see what differs for a scholar, a TA   | -   | own     | own, own sections   | all       |
+| see drained GPUs                       | -   | -       | -                   | all       |
 | change a rule, refund, read the trail  | -   | -       | -                   | all       |
 """
 

@@ -6,7 +6,7 @@ import sys
 
 import benchmarks
 
-_NO_BENCHES = {"__main__", "bulk", "common", "lives", "peer_hub", "raw", "rigs"}
+_NO_BENCHES = {"__main__", "bulk", "common", "lives", "peer_hub", "raw", "rigs", "trace"}
 
 
 def names() -> list[str]:

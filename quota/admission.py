@@ -21,7 +21,9 @@ from quota.lab_gpus import Flavor
 from quota.placement import Ask, GpuUse, could_ever_fit, suits
 from quota.waiting import Place
 
-WaitReason = Literal["all_taken", "many_starting", "no_gpus_known", "not_there"]
+WaitReason = Literal[
+    "all_taken", "reserved", "kept_for_larger", "many_starting", "no_gpus_known", "not_there"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +134,7 @@ def _must_wait(
     if not gpus:
         return Wait(reason="no_gpus_known")
     if place.slot is None:
-        return Wait(reason="all_taken")
+        return Wait(reason=place.why_not)
     if not present:
         return Wait(reason="not_there", offer=place.slot)
     return Wait(reason="many_starting") if is_busy else None

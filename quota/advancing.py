@@ -29,11 +29,12 @@ from quota.clock import ms_between
 from quota.desk import open_desk
 from quota.errors import BooksUnavailable
 from quota.lab import Lab
-from quota.leases import Lease
+from quota.leases import Lease, stopping
 from quota.ledger import Account
-from quota.reconcile import Advance, Seen, advance
+from quota.reconcile import Advance, Notice, Seen, advance
 from quota.store import reads, writes
 from quota.store.engine import transaction
+from quota.wording import lost_text
 
 # Few enough that nobody waits long for one of the accounts.
 _TOGETHER = 250
@@ -44,12 +45,13 @@ LAG_EDGES_S = (1, 2, 5, 10, 15, 20, 30, 50, 120)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a tick knows: the rules, what was seen, and what is left in each section's pool."""
+    """What a tick knows: rules, what was seen, what is left in the pools, which GPUs are lost."""
 
     lab: Lab
     seen: Seen
     now: datetime
     pools: Mapping[str, GpuTime]
+    lost: Collection[str] = ()
 
 
 def advance_one(
@@ -61,10 +63,18 @@ def advance_one(
     if pool_holds is None:
         pool_holds = step.pools.get(section.name, GpuTime.ZERO) if section else GpuTime.ZERO
     pool = pool_share(step.lab, section, account, pool_holds, step.now)
-    return advance(
+    hit = [one for one in leases if one.state == "active" and one.gpu_uuid in step.lost]
+    leases = [stopping(one, reason="gpu_lost", at=step.now) if one in hit else one
+              for one in leases]  # fmt: skip
+    ahead = advance(
         account, leases, step.seen, lab=step.lab, section=section, now=step.now, given=given,
         pool=pool,
     )  # fmt: skip
+    ahead.notices += [
+        Notice(account_id=account.id, lease_id=one.id, kind="stopped", text=lost_text(one),
+               at=step.now) for one in hit
+    ]  # fmt: skip
+    return ahead
 
 
 def is_paid_by_others(

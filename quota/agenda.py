@@ -48,10 +48,10 @@ class Due:
 def due_in(lab: Lab, section: Section) -> tuple[Due, ...]:
     """List what is due in a section, in the order of the due instants."""
     # Asked for whenever an account is settled, and the same until the rules change.
-    return _due_in(_Same(lab), _Same(section)) if lab.due_dates else ()
+    return _due_in(Same(lab), Same(section)) if lab.due_dates else ()
 
 
-class _Same(Generic[T]):
+class Same(Generic[T]):
     """A key that is equal for the very same object only: labs cannot be hashed, nor change."""
 
     def __init__(self, value: T) -> None:
@@ -61,11 +61,11 @@ class _Same(Generic[T]):
         return id(self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+        return isinstance(other, Same) and self.value is other.value
 
 
 @lru_cache(maxsize=256)
-def _due_in(of_lab: _Same[Lab], of_section: _Same[Section]) -> tuple[Due, ...]:
+def _due_in(of_lab: Same[Lab], of_section: Same[Section]) -> tuple[Due, ...]:
     lab, section = of_lab.value, of_section.value
     found = [
         _due(lab, section, name)

@@ -1,6 +1,5 @@
 """Putting together what the books answer: reads in another's transaction, nothing written."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,7 +10,7 @@ from quota.allowances import boost_ids, settle
 from quota.amount import GpuTime
 from quota.budgets import pool_room
 from quota.chain import GENESIS
-from quota.clock import from_ms, ms_between
+from quota.clock import from_ms
 from quota.desk import funds
 from quota.endings import Ending, closing, ending_of, runs_out_at
 from quota.entitlement import current_week
@@ -21,34 +20,35 @@ from quota.gpu_sharing import notes_for_scholars
 from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
-from quota.placement import count_slots
+from quota.line_answers import Forecasts, line_view
+from quota.placement import count_slots, without
 from quota.reconcile import end_text
-from quota.requests import Asked, room_of, the_line
+from quota.requests import Asked
 from quota.standing import with_states
 from quota.store import reads
 from quota.store.usage import lot_uses
+from quota.turns import room_of
 from quota.views import (
     AccountView,
     ChargeView,
     FlavorView,
     GrantView,
     LeaseView,
-    LineView,
     LoadView,
     NoticeView,
     SessionView,
     SpawnView,
 )
-from quota.waiting import Running, Waiter, estimate
-from quota.wording import WAIT_TEXTS
+from quota.waiting import usable_by
 
 _NEWEST_CHARGES = 50
 _NEWEST_NOTICES = 10
 
 
 def lease_view(
-    tx: Connection, lab: Lab, account: Account, asked: Asked, *, now: datetime
-) -> LeaseView:
+    tx: Connection, lab: Lab, account: Account, asked: Asked, *, now: datetime,
+    forecasts: Forecasts,
+) -> LeaseView:  # fmt: skip
     """Show a lease, with its place in the line if it waits."""
     lease = asked.lease
     gpu = asked.slot if lease.gpu_uuid is not None else None
@@ -62,7 +62,9 @@ def lease_view(
         hub_id=account.hub_id,
         account=account.name,
         gpu=gpu,
-        line=_line_view(tx, lab, account, asked, now=now) if lease.state == "waiting" else None,
+        line=line_view(tx, lab, account, asked, now=now, forecasts=forecasts)
+        if lease.state == "waiting"
+        else None,
         start_before=start_before,
         end_text=end_text(lease.end_reason),
     )
@@ -119,7 +121,10 @@ def _account_view(
             hub_id,
             [
                 _session_view(
-                    one, posted.get(one.id, GpuTime.ZERO), ending_of(one, runs_out, blackout), now
+                    one,
+                    posted.get(one.id, GpuTime.ZERO),
+                    ending_of(one, runs_out, blackout, lab),
+                    now,
                 )
                 for one in open_leases
             ],
@@ -156,12 +161,14 @@ def spawn_view(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetim
     mine = funds(account, open_leases, lab=lab, section=section, now=now)
     room = pool_room(tx, lab, section, account, now)
     mine = replace(mine, available=mine.available + room)
-    devices = reads.gpu_uses(tx, hub_id)
+    line_room = room_of(lab, reads.gpu_uses(tx, hub_id), now)
+    devices, mine_now = line_room.gpus, usable_by(name, line_room, now=now)
     flavors = []
     for flavor in lab.flavors.values():
         free, total = (0, 0)
         if flavor.is_gpu:
-            free, total = count_slots(devices, ask_of(flavor), lab.gpus.max_sharers)
+            free, _ = count_slots(mine_now, ask_of(flavor), lab.gpus.max_sharers)
+            _, total = count_slots(devices, ask_of(flavor), lab.gpus.max_sharers)
         lasts_s = None
         if flavor.weight_mgpu:
             lasts_s = max(0, mine.available.lasts_ms(flavor.weight_mgpu) // 1000)
@@ -194,7 +201,7 @@ def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadVi
     tick_ms = counters.get(("tick_at_ms", ""))
     return LoadView(
         sessions=sessions,
-        gpus=reads.gpu_uses(tx, hub_id),
+        gpus=without(reads.gpu_uses(tx, hub_id), lab.drained_gpus),
         counters=counters,
         unposted=GpuTime.total(
             lease.unposted(lease.observed_until or now) for lease in open_leases
@@ -240,61 +247,3 @@ def _notices(tx: Connection, account_id: int) -> tuple[NoticeView, ...]:
         NoticeView(id=row["id"], kind=row["kind"], text=row["text"], lease_id=row["lease_id"],
                    at=row["at"]) for row in rows
     )  # fmt: skip
-
-
-# -- the line -------------------------------------------------------------------------------------
-
-
-def _line_view(
-    tx: Connection, lab: Lab, account: Account, asked: Asked, *, now: datetime
-) -> LineView:
-    reason, place = asked.wait_reason or "all_taken", asked.place
-    if place is None or reason != "all_taken":
-        position, of = (place.position, place.of) if place else (1, 1)
-        return LineView(
-            position=position,
-            of=of,
-            reason=reason,
-            text=WAIT_TEXTS[reason],
-            estimated_wait_s=None,
-            offered=asked.lease.offered_at is not None,
-        )
-    line = the_line(tx, lab, account.hub_id, now)
-    wait_s = _estimate_s(tx, lab, account.hub_id, reads.waiter_of(asked.lease), line, now=now)
-    return LineView(
-        position=place.position,
-        of=place.of,
-        reason=reason,
-        text=WAIT_TEXTS[reason],
-        estimated_wait_s=wait_s,
-        offered=False,
-    )
-
-
-def _estimate_s(
-    tx: Connection, lab: Lab, hub_id: str, me: Waiter, line: Sequence[Waiter], *, now: datetime
-) -> int | None:
-    room = room_of(lab, reads.gpu_uses(tx, hub_id))
-    others = [waiter for waiter in line if waiter.lease_id != me.lease_id]
-    at = estimate(me, others, _occupants(tx, lab, hub_id, now=now), room, now=now)
-    return None if at is None else ms_between(now, at) // 1000
-
-
-def _occupants(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> list[Running]:
-    """Read who holds slots and when each will run out of GPU-hours."""
-    by_account = {
-        account_id: some
-        for account_id, some in reads.all_open_leases(tx, hub_id).items()
-        if any(lease.occupies for lease in some)
-    }
-    lots = reads.open_lots(tx, by_account)
-    found = []
-    for row in reads.account_rows(tx, by_account):
-        section, mine = lab.section_of(row["name"]), by_account[row["id"]]
-        account = reads.account_of(row, lots[row["id"]])
-        ends_at = runs_out_at(account, mine, lab=lab, section=section, now=now)
-        found += [
-            Running(gpu_uuid=lease.gpu_uuid, ask=reads.waiter_of(lease).ask, ends_at=ends_at)
-            for lease in mine if lease.gpu_uuid is not None
-        ]  # fmt: skip
-    return found

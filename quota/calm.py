@@ -6,7 +6,7 @@ an instant comes at which something begins or ends. All four are looked at here;
 find meanwhile is what it found before. Pure: the rows are compared, not read, here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -39,6 +39,10 @@ class Calm:
     def goes_on(self, by_lease: Mapping[UUID, Observed]) -> bool:
         """Tell whether the runtime shows what it showed before: all sessions running."""
         return all(_still_runs(lease, by_lease.get(lease.id)) for lease in self.leases)
+
+    def is_on(self, gpu_uuids: Collection[str]) -> bool:
+        """Tell whether a session has its slot on one of these GPUs."""
+        return any(lease.gpu_uuid in gpu_uuids for lease in self.leases)
 
 
 def _still_runs(lease: Lease, one: Observed | None) -> bool:

@@ -13,6 +13,7 @@ from quota.lab import Lab
 from quota.lab_people import Section
 from quota.leases import Lease
 from quota.ledger import Account
+from quota.reserving import is_kept_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Ending:
     """The first instant at which a session may not run any more, and why."""
 
     at: datetime
-    why: Literal["exhausted", "blackout"]
+    why: Literal["exhausted", "blackout", "reserved"]
     title: str = ""
 
 
@@ -76,9 +77,14 @@ def closed_now(lab: Lab, now: datetime) -> Window | None:
     return on
 
 
-def ending_of(lease: Lease, runs_out: datetime | None, blackout: Window | None) -> Ending | None:
+def ending_of(
+    lease: Lease, runs_out: datetime | None, blackout: Window | None, lab: Lab
+) -> Ending | None:
     """Return the end of one running session; None while none is in sight."""
     found = []
+    # What was told at the start holds unless the rules have set that time free since.
+    if lease.yields_at is not None and is_kept_from(lab, lease.yields_at):
+        found.append(Ending(at=lease.yields_at, why="reserved"))
     if runs_out is not None and lease.weight_mgpu > 0:
         found.append(Ending(at=runs_out, why="exhausted"))
     if blackout is not None and lease.share_mgpu > 0:

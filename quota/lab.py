@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 
 from quota.amount import GpuTime
 from quota.lab_fields import GpuTimeField, LabModel, PersonName, ShortName, Text, Whole, complaint
-from quota.lab_gpus import Flavor, GpuPolicy, Image
+from quota.lab_gpus import DrainedGpu, Flavor, GpuPolicy, Image
 from quota.lab_idle import IdleRules
+from quota.lab_line import LinePolicy
 from quota.lab_people import Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, RollOver
 from quota.lab_rules import (
@@ -53,6 +54,9 @@ class Policy(LabModel):
     )
     offer_s: Whole = Field(
         default=600, ge=30, le=7200, description="How long a GPU is kept for one who is away."
+    )
+    lost_gpu_s: Whole = Field(
+        default=300, ge=30, le=7200, description="A GPU gone for so long has lost its sessions."
     )
     outage_horizon_s: Whole = Field(
         default=7200, ge=300, le=86_400, description="How long sessions outlive a broken lab."
@@ -104,6 +108,12 @@ class Lab(LabModel):
     idle: IdleRules = Field(
         default=IdleRules(), description="When a GPU that nobody uses is given back."
     )
+    drained_gpus: dict[str, DrainedGpu] = Field(
+        default={}, description="GPUs that take no new sessions, by uuid."
+    )
+    line: LinePolicy = Field(
+        default=LinePolicy(), description="Who is next when there are too few GPUs."
+    )
     policy: Policy = Field(default=Policy(), description="The lab's numbers.")
     organizers: tuple[PersonName, ...] = Field(default=(), description="Who may set policy.")
     default_section: ShortName | None = Field(
@@ -117,8 +127,12 @@ class Lab(LabModel):
 
     def section_of(self, scholar: str) -> Section | None:
         """Return the section that lists a scholar, else the default one, else None."""
-        name = self.roster.get(scholar, self.default_section)
+        name = self.section_name_of(scholar)
         return None if name is None else self.sections[name]
+
+    def section_name_of(self, scholar: str) -> str | None:
+        """Return the name of the section that lists a scholar, else of the default one."""
+        return self.roster.get(scholar, self.default_section)
 
     def sections_of_ta(self, person: str) -> tuple[Section, ...]:
         """Return the sections that a TA supports."""
@@ -183,14 +197,14 @@ class Lab(LabModel):
 
 
 NAMED_PARTS = (
-    "sections", "scholars", "tas", "due_dates", "blackouts", "flavors", "images",
+    "sections", "scholars", "tas", "due_dates", "blackouts", "flavors", "images", "drained_gpus",
 )  # fmt: skip
 """Parts of the lab that are kept by name; the key of each entry is its name."""
 
 _TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images")
 _OPTIONAL = (
     "gpus", "idle", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts",
-    "roll_over",
+    "roll_over", "drained_gpus", "line",
 )  # fmt: skip
 
 

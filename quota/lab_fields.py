@@ -44,6 +44,8 @@ _MOST_SHOWN = 60
 _PERSON = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._@-]{0,62}")
 _SHORT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOCKER = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}")
+# As drivers write them, "GPU-" or "MIG-" and a UUID, and as virtual GPUs are called.
+_GPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"([01]?[0-9]|2[0-4]):([0-5][0-9])")
 
@@ -230,6 +232,10 @@ ShortName = Annotated[
     PlainValidator(
         _following(_SHORT, "a short name", "write lower-case letters, digits and - (63 at most)")
     ),
+]
+GpuUuid = Annotated[
+    str,
+    PlainValidator(_following(_GPU, "the uuid of a GPU", "write it as `gpulab drain` lists it")),
 ]
 DockerReference = Annotated[
     str,

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from quota.lab_fields import (
     DockerReference,
     Fault,
+    GpuUuid,
     LabModel,
     Mib,
     Real,
@@ -18,7 +19,6 @@ from quota.lab_fields import (
 from quota.placement import FULL_MGPU
 
 Sharing = Literal["plain", "exclusive", "mig", "mps"]
-GpuUuid = Annotated[Text, Field(min_length=1, max_length=96)]
 
 
 class Flavor(LabModel):
@@ -84,6 +84,13 @@ class DeclaredGpu(LabModel):
     name: Text = Field(min_length=1, description="What they are called.")
     memory_mib: Mib = Field(ge=1, description="Memory of each, in MiB.")
     count: Whole = Field(default=1, ge=1, le=1024, description="How many of them there are.")
+
+
+class DrainedGpu(LabModel):
+    """A GPU that takes no new sessions; those on it stay."""
+
+    name: GpuUuid
+    why: Text = Field(default="", description="Why, for the other organizers.")
 
 
 class GpuPolicy(LabModel):

@@ -1,12 +1,13 @@
 """Who is in a lab, as `lab.yaml` says it: sections, and what differs for one scholar or TA."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from quota.amount import GpuTime
 from quota.lab_fields import (
+    Fault,
     GpuTimeField,
     LabModel,
     PersonName,
@@ -15,6 +16,7 @@ from quota.lab_fields import (
     TimeZone,
     WeeklyHours,
     Whole,
+    complaint,
 )
 
 WeekNumber = Whole
@@ -55,6 +57,9 @@ class Section(LabModel):
     co_working: tuple[WeeklyHours, ...] = Field(
         default=(), max_length=50, description="Weekly times of working together."
     )
+    reserved_gpus: Whole = Field(
+        default=0, ge=0, le=1024, description="GPUs kept for it in its co-working hours."
+    )
     pool: Pool | None = Field(
         default=None, description="GPU-hours of the section when a scholar's own are used up."
     )
@@ -66,6 +71,13 @@ class Section(LabModel):
     def zone(self) -> ZoneInfo:
         """Its time zone."""
         return ZoneInfo(self.time_zone)
+
+    @model_validator(mode="after")
+    def _reserves_at_some_time(self) -> Self:
+        if self.reserved_gpus and not self.co_working:
+            wrong = "GPUs are reserved, but there are no co-working hours"
+            raise complaint(Fault(("reserved_gpus",), wrong, "write co_working, or remove it"))
+        return self
 
 
 class Absence(LabModel):

@@ -18,7 +18,7 @@ from quota.clock import ms_between
 LeaseState = Literal["waiting", "held", "active", "stopping", "ended"]
 StopReason = Literal[
     "person", "left_line", "spawn_failed", "server_gone", "organizer", "exhausted", "orphan",
-    "not_there", "never_started", "not_admitted", "blackout", "idle",
+    "not_there", "never_started", "not_admitted", "blackout", "idle", "reserved", "gpu_lost",
 ]  # fmt: skip
 
 END_TEXTS: dict[str, str] = {
@@ -30,6 +30,8 @@ END_TEXTS: dict[str, str] = {
     "exhausted": "The session was stopped because the GPU-hours are used up.",
     "blackout": "The session was stopped because the GPUs were closed.",
     "idle": "The session was stopped because it did not use its GPU.",
+    "reserved": "The session was stopped because its GPU was reserved from then on.",
+    "gpu_lost": "The session was stopped because its GPU has failed.",
     "orphan": "The server ran without a lease and was stopped.",
     "not_there": "The turn came, but nobody was there within the time that a place is kept.",
     "never_started": "The server did not start in time.",
@@ -51,7 +53,11 @@ class LeaseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The expiring right to run a server on a flavor, and what is known of its session."""
+    """The expiring right to run a server on a flavor, and what is known of its session.
+
+    `used_permille` is which part of their GPU-hours its holder had used when it came into the
+    line; at `yields_at` its GPU is reserved for others.
+    """
 
     id: UUID
     account_id: int
@@ -78,6 +84,8 @@ class Lease:
     end_reason: str | None = None
     paid_until: datetime | None = None
     warned_min: int | None = None
+    used_permille: int | None = None
+    yields_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:

@@ -6,7 +6,7 @@ uuid, so that the same state always gives the same answer.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -64,6 +64,11 @@ def fits(gpu: GpuUse, ask: Ask, max_sharers: int) -> bool:
         and gpu.used_mib + ask.memory_mib <= gpu.memory_mib
         and gpu.sharers < gpu.most_sharers(max_sharers)
     )
+
+
+def without(gpus: Iterable[GpuUse], drained: Container[str]) -> tuple[GpuUse, ...]:
+    """Return the GPUs with those that an organizer has drained out of service."""
+    return tuple(replace(gpu, in_service=False) if gpu.uuid in drained else gpu for gpu in gpus)
 
 
 def could_ever_fit(gpus: Iterable[GpuUse], ask: Ask) -> bool:

@@ -23,7 +23,14 @@ from quota.ledger import Account
 from quota.observed import Observed
 from quota.overdue import time_out
 from quota.posting import post_use, roll_hold, set_hold
-from quota.wording import closed_text, closing_text, stopped_text, warning_text
+from quota.wording import (
+    closed_text,
+    closing_text,
+    stopped_text,
+    warning_text,
+    yielded_text,
+    yielding_text,
+)
 
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
@@ -116,7 +123,8 @@ def _endings(
 ) -> dict[UUID, Ending]:  # fmt: skip
     runs_out = runs_out_at(account, leases, lab=lab, section=section, now=now, pool=pool)
     blackout = closing(lab, now)
-    ends = {lease.id: ending_of(lease, runs_out, blackout) for lease in leases if lease.is_running}
+    ends = {lease.id: ending_of(lease, runs_out, blackout, lab) for lease in leases
+            if lease.is_running}  # fmt: skip
     return {key: one for key, one in ends.items() if one is not None}
 
 
@@ -249,7 +257,9 @@ def _warn_or_stop(
     if ending.at > now:
         return _warn(account, lease, ending, result, lab, now=now)
     text = closed_text(lease, ending.title)
-    if ending.why == "exhausted":
+    if ending.why == "reserved":
+        text = yielded_text(lease)
+    elif ending.why == "exhausted":
         text = stopped_text(lease, next_allowance(lab, section, account.name, now), section)
     result.notices.append(_notice(account, lease, "stopped", text, now))
     return stopping(replace(lease, paid_until=ending.at), reason=ending.why, at=now)
@@ -267,6 +277,8 @@ def _warn(
     text = warning_text(left_ms)
     if ending.why == "blackout":
         text = closing_text(left_ms, ending.title)
+    elif ending.why == "reserved":
+        text = yielding_text(left_ms)
     result.notices.append(_notice(account, lease, "warning", text, now))
     return replace(lease, warned_min=level)
 

@@ -4,10 +4,8 @@ Each runs in one transaction that locks the account first. `Books` in `quota.ser
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
-
-from sqlalchemy import Connection
 
 from quota.admission import Admit, Decision, Refuse, Wait, ask_of, decide, least_needed
 from quota.amount import GpuTime
@@ -27,8 +25,9 @@ from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
 from quota.placement import GpuUse
-from quota.store import reads, slots, writes
-from quota.waiting import Place, Room, Waiter, place_of
+from quota.store import slots, writes
+from quota.turns import notice_of_yielding, place_at, room_of, with_use, without_lost_offer
+from quota.waiting import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +81,6 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
     writes.update_lease(desk.tx, lease, after)
     desk.save()
     return after
-
-
-def room_of(lab: Lab, gpus: tuple[GpuUse, ...]) -> Room:
-    """Put the GPUs together with the lab's rule of placing."""
-    models = {flavor.name: flavor.gpu_models for flavor in lab.flavors.values()
-              if flavor.gpu_models}  # fmt: skip
-    return Room(gpus=gpus, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement,
-                models=models)  # fmt: skip
-
-
-def the_line(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> list[Waiter]:
-    """Read who waits and has asked lately."""
-    silent = timedelta(seconds=lab.policy.waiter_timeout_s)
-    return reads.waiters(tx, hub_id, asked_since=now - silent)
 
 
 # -- inside a request ---------------------------------------------------------------------------
@@ -168,15 +153,18 @@ def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
 
 
 def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: bool) -> Asked:
-    tx, lab = desk.tx, desk.lab
-    gpus = desk.room().gpus if flavor.is_gpu else ()
-    place = _place(desk, lease, gpus)
+    tx, lab, lease_id = desk.tx, desk.lab, lease.id
+    room = room_of(lab, desk.room().gpus if flavor.is_gpu else (), desk.now)
+    lease = without_lost_offer(desk, lease, room)
+    if flavor.is_gpu and desk.room().waiting:
+        lease = with_use(desk, lease)
+    place = place_at(desk, lease, room)
     starting = desk.room().starting if flavor.is_gpu else 0
 
     def decided() -> Decision:
-        mine = [one for one in desk.leases if one.id != lease.id]
+        mine = [one for one in desk.leases if one.id != lease_id]
         can_pay = funds(desk.account, mine, lab=lab, section=desk.section, now=desk.now)
-        return decide(flavor, can_pay, gpus, place, present=present, starting=starting,
+        return decide(flavor, can_pay, room.gpus, place, present=present, starting=starting,
                       policy=lab.policy)  # fmt: skip
 
     decision = decided()
@@ -200,21 +188,11 @@ def _is_short(decision: Decision) -> bool:
     return isinstance(decision, Refuse) and isinstance(decision.refusal, InsufficientBalance)
 
 
-def _place(desk: Desk, lease: Lease, gpus: tuple[GpuUse, ...]) -> Place:
-    if lease.gpu_uuid is not None:
-        # An offer that is taken up: the slot is kept already.
-        kept = next((gpu for gpu in gpus if gpu.uuid == lease.gpu_uuid), None)
-        return Place(position=1, of=1, slot=kept)
-    if not gpus:
-        return Place(position=1, of=1, slot=None)
-    line = [reads.waiter_of(one) for one in desk.room().waiting if one.id != lease.id]
-    return place_of(reads.waiter_of(lease), line, room_of(desk.lab, gpus), now=desk.now)
-
-
 def _wait(
     desk: Desk, lease: Lease, place: Place, reason: str, offer: GpuUse | None, *, is_new: bool
 ) -> Asked:
-    after = replace(lease, asked_at=desk.now)
+    # Who waits keeps a place that follows what was used until then.
+    after = replace(with_use(desk, lease) if place.slot is None else lease, asked_at=desk.now)
     if offer is not None and lease.gpu_uuid is None and _take(desk, lease, offer):
         after = replace(after, gpu_uuid=offer.uuid, offered_at=desk.now)
     _write(desk, lease, after, is_new=is_new)
@@ -228,6 +206,7 @@ def _admit(
         # Somebody was faster between our look and our grip; the next question finds another.
         lost = replace(place, slot=None)
         return _wait(desk, lease, lost, "all_taken", None, is_new=is_new)
+    yields_at = place.kept.starts_at if place.kept and slot else None
     desk.account.pend(lease.id, hold, at=desk.now)
     after = replace(
         lease,
@@ -236,8 +215,11 @@ def _admit(
         gpu_uuid=slot.uuid if slot else None,
         asked_at=desk.now,
         held_at=desk.now,
+        yields_at=yields_at,
     )
     _write(desk, lease, after, is_new=is_new)
+    if yields_at is not None:
+        writes.save_notices(desk.tx, notice_of_yielding(desk, after))
     return Asked(lease=after, slot=slot)
 
 

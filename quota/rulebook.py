@@ -18,7 +18,7 @@ from quota.lab import Lab
 from quota.lab_errors import faults_of
 from quota.lab_fields import LabModel
 
-EDITABLE = ("sections", "scholars", "tas", "due_dates", "blackouts")
+EDITABLE = ("sections", "scholars", "tas", "due_dates", "blackouts", "drained_gpus")
 """Parts of lab.yaml whose entries organizers can change while the lab runs."""
 
 

@@ -23,6 +23,7 @@ from quota.invariants import Violation, check_books
 from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.ledger_walk import OnAccount
+from quota.line_answers import Forecasts
 from quota.observed import Observed
 from quota.placement import GpuUse
 from quota.readiness import Readiness
@@ -52,6 +53,7 @@ class Books:
         self._reloading = threading.Lock()
         self._readiness = Readiness(engine, clock, hub_id)
         self._calm = CalmAccounts()
+        self._forecasts = Forecasts()
 
     # -- the rules in force --------------------------------------------------------------------
 
@@ -115,7 +117,8 @@ class Books:
             # SQLite has one writer, whom nobody overtakes.
             desk.takes_late = takes_late and tx.dialect.name == "postgresql"
             asked = requests.request(desk, lease_id, wanted, present=present)
-            return asked, answers.lease_view(tx, self.lab, desk.account, asked, now=now)
+            return asked, answers.lease_view(tx, self.lab, desk.account, asked, now=now,
+                                      forecasts=self._forecasts)  # fmt: skip
 
     def stop_lease(self, lease_id: UUID, reason: str) -> LeaseView:
         """Ask for the end of a lease; safe to repeat.
@@ -129,7 +132,8 @@ class Books:
             desk = open_desk_of_lease(tx, self.lab, lease_id, now=now)
             lease = requests.stop(desk, lease_id, reason)
             asked = requests.Asked(lease=lease, slot=desk.gpu)
-            return answers.lease_view(tx, self.lab, desk.account, asked, now=now)
+            return answers.lease_view(tx, self.lab, desk.account, asked, now=now,
+                                      forecasts=self._forecasts)  # fmt: skip
 
     def lease(self, lease_id: UUID) -> LeaseView:
         """Tell the state of a lease.
@@ -145,7 +149,8 @@ class Books:
             row = reads.account_rows(tx, [lease.account_id])[0]
             account = reads.account_of(row, [])
             asked = requests.Asked(lease=lease)
-            return answers.lease_view(tx, self.lab, account, asked, now=self.clock.now())
+            return answers.lease_view(tx, self.lab, account, asked, now=self.clock.now(),
+                                      forecasts=self._forecasts)  # fmt: skip
 
     # -- what people look at -----------------------------------------------------------------
 
@@ -195,7 +200,7 @@ class Books:
     def set_inventory(self, devices: Iterable[GpuUse]) -> None:
         """Note which GPUs there are; what is on them is not touched."""
         with transaction(self.engine, step="inventory") as tx:
-            slots.save_inventory(tx, self.hub_id, devices)
+            slots.save_inventory(tx, self.hub_id, devices, now=self.clock.now())
 
     def tick(self, observed: Iterable[Observed], *, seen_at: datetime) -> TickResult:
         """Bring the books up to an observation of the runtime, begun at `seen_at`."""

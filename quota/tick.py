@@ -6,7 +6,7 @@ where more happened are locked, loaded again and advanced: see `quota.advancing`
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeAlias
 from uuid import UUID
@@ -26,7 +26,7 @@ from quota.leases import Lease
 from quota.ledger import Account
 from quota.observed import Observed
 from quota.reconcile import Advance, Seen, StopOrder, deadline_of, is_hold_used
-from quota.store import reads, writes
+from quota.store import reads, slots, writes
 from quota.store.bare import BareRows, bare_rows
 from quota.store.engine import reading, transaction
 from quota.store.office import attachments_by_account
@@ -87,7 +87,7 @@ def tick(
         view = _look(engine, lab, hub_id, calm, given.now)
     result = TickResult(adopted=matched.adopted, removals=matched.removals)
     seen = Seen(at=given.seen_at, by_lease=matched.by_lease)
-    step = Step(lab=lab, seen=seen, now=given.now, pools=view.opened.pools)
+    step = Step(lab=lab, seen=seen, now=given.now, pools=view.opened.pools, lost=view.lost)
     moved = {id_ for id_, one in view.calm.items() if not one.goes_on(seen.by_lease)}
     sightings = _pass_over(view, moved, step, result)
     busy: list[Account] = []
@@ -129,6 +129,7 @@ class _View:
     calm: Mapping[int, Calm]
     opened: _Opened
     helped: Mapping[int, Attachment]
+    lost: frozenset[str]
 
     def leases(self) -> Iterator[Lease]:
         """Return all open leases."""
@@ -143,10 +144,13 @@ def _look(engine: Engine, lab: Lab, hub_id: str, calm: CalmAccounts, now: dateti
         # Before what is read of the others: what changes in between shows at the next look.
         rows = bare_rows(tx, hub_id)
         helped = attachments_by_account(tx, hub_id)
+        lost = slots.lost_gpus(tx, hub_id, since=now - timedelta(seconds=lab.policy.lost_gpu_s))
         known = calm.recall(lab, {one: rows[one] for one in rows if one not in helped}, now=now)
+        if lost:
+            known = {id_: one for id_, one in known.items() if not one.is_on(lost)}
         others = [account_id for account_id in rows if account_id not in known]
         opened = _open(tx, lab, hub_id, others, now)
-        return _View(rows=rows, calm=known, opened=opened, helped=helped)
+        return _View(rows=rows, calm=known, opened=opened, helped=helped, lost=lost)
 
 
 def _open(tx: Connection, lab: Lab, hub_id: str, ids: Collection[int], now: datetime) -> _Opened:

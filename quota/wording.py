@@ -3,16 +3,38 @@
 from datetime import datetime
 
 from quota.amount import GpuTime
+from quota.lab_line import LinePolicy
 from quota.lab_people import Section
 from quota.leases import Lease
 
 WAIT_TEXTS: dict[str, str] = {
     "all_taken": "All GPUs of this kind are taken. You keep your place while this page is open.",
+    "reserved": "What is free is kept for the co-working hours of another section.",
+    "kept_for_larger": "A GPU is being kept free for a larger session that has waited longer.",
     "many_starting": "Your turn has come; other sessions are starting just now.",
     "no_gpus_known": "The lab has not found its GPUs yet. This should take less than a minute.",
     "not_there": "Your turn has come. Open the waiting page to start; your place is kept.",
     "previous_ending": "Your previous session is still ending. This one starts right after it.",
 }
+
+
+def kept_text(title: str, starts_at: datetime, ends_at: datetime) -> str:
+    """Say for whom a free GPU is kept, on the clocks of the instants."""
+    return (
+        f"A GPU is free, but kept for the co-working hours of {title}, {starts_at:%A %H:%M} to "
+        f"{ends_at:%H:%M} ({ends_at:%Z}). You keep your place while this page is open."
+    )
+
+
+def order_text(rule: LinePolicy, used_permille: int, *, meets: bool) -> str:
+    """Say in which order people of the line are served."""
+    steps = [f"who has waited {rule.aged_after_min} minutes"]
+    if rule.co_working_first and meets:
+        steps.append("sections in their co-working hours")
+    if rule.fair_share:
+        used = (used_permille + 5) // 10
+        steps.append(f"who has used the smaller part of their GPU-hours (you: {used} %)")
+    return f"First comes {', then '.join(steps)}, then who came first."
 
 
 def warning_text(left_ms: int) -> str:
@@ -29,6 +51,41 @@ def closing_text(left_ms: int, title: str) -> str:
     return (
         f"The GPUs close in {_span(left_ms)}: {title}. Save your work: files are kept, but what "
         "is only in memory is lost when the session stops. You can go on with a CPU server."
+    )
+
+
+def yields_later_text(at: datetime) -> str:
+    """Say at the start of a session when its GPU will be reserved, on the clocks of `at`."""
+    return (
+        "This GPU is reserved for another section's co-working hours from "
+        f"{at:%A, %d %B at %H:%M} ({at:%Z}) on. Your session on it ends then at the latest."
+    )
+
+
+def yielding_text(left_ms: int) -> str:
+    """Say that the GPU is reserved for others soon, and what to do."""
+    return (
+        f"Your GPU is reserved for another section's co-working hours in {_span(left_ms)}. Save "
+        "your work: files are kept, but what is only in memory is lost when the session stops. "
+        "You can ask for another GPU afterwards, or go on with a CPU server."
+    )
+
+
+def yielded_text(lease: Lease) -> str:
+    """Say that a session was stopped because its GPU is reserved from now on."""
+    return (
+        f"Your session on {lease.flavor} was stopped because its GPU is reserved for another "
+        "section's co-working hours from now on. Your files are kept. You can ask for another "
+        "GPU, or go on at once on a CPU."
+    )
+
+
+def lost_text(lease: Lease) -> str:
+    """Say that a session was stopped because its GPU is gone, and about the hours."""
+    return (
+        f"Your session on {lease.flavor} was stopped because its GPU has failed. Your files are "
+        "kept. You can ask for another GPU, or go on at once on a CPU. An organizer can give the "
+        "GPU-hours of the failure back."
     )
 
 

@@ -6,13 +6,12 @@ test lets both keep the books of one class and compares every wait, charge and l
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from quota.admission import Admit, Decision, Funds, Refuse, Wait, decide
 from quota.allowances import boost_ids, settle
-from quota.amount import GpuTime
 from quota.budgets import wants_pool
 from quota.chain import GENESIS
 from quota.clock import Clock
@@ -20,36 +19,18 @@ from quota.desk import funds
 from quota.errors import InsufficientBalance
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
-from quota.lab_people import Section
 from quota.leases import Lease, LeaseRequest, LeaseState, ended, stopping
-from quota.ledger import Account, Entry
+from quota.ledger import Account
 from quota.placement import Ask, GpuUse, occupy, release
 from quota.reconcile import Seen, advance
-from quota.requests import room_of
+from quota.simulation.holding import Holding
 from quota.simulation.keeper import Answer
 from quota.simulation.pools import Pools
 from quota.simulation.world import HUB_ID, World
 from quota.store.reads import waiter_of
 from quota.tick import TickResult
-from quota.waiting import Place, Waiter, next_served, place_of
-
-
-@dataclass(slots=True)
-class Holding:
-    """One scholar's account, open leases, and all lots and entries there ever were."""
-
-    account: Account
-    section: Section | None
-    leases: dict[UUID, Lease] = field(default_factory=dict)
-    lot_ids: set[UUID] = field(default_factory=set)
-    entries: list[Entry] = field(default_factory=list)
-
-    def note(self) -> None:
-        """Take over what was written since the last time."""
-        self.lot_ids.update(lot.id for lot in self.account.new_lots)
-        self.entries += self.account.new_entries
-        self.account.new_lots, self.account.new_entries = [], []
-        self.account.changed_lots = {}
+from quota.turns import room_of
+from quota.waiting import Place, Room, Waiter, next_served, place_of
 
 
 class MemoryKeeper:
@@ -82,16 +63,21 @@ class MemoryKeeper:
             return Answer(state=known.state, gpu_uuid=known.gpu_uuid)
         flavor = self._lab.flavors[wanted.flavor]
         lease = known or _new_lease(holding, lease_id, wanted, flavor, now)
-        place = self._place(lease, now)
+        if flavor.is_gpu and self._line(now):
+            lease = holding.with_use(lease, self._lab, now)
+        place = self._place(holding, lease, now)
         decision = self._decide(holding, lease, flavor, place, present=present, now=now)
         match decision:
             case Refuse(refusal=refusal):
                 self._keep(holding, ended(lease, reason="refused", at=now))
                 raise refusal
             case Wait(reason=reason, offer=offer):
+                lease = lease if place.slot else holding.with_use(lease, self._lab, now)
                 return self._wait(holding, lease, reason, offer, now)
-            case Admit(slot=slot, hold=hold):
-                return self._admit(holding, lease, slot, hold, now)
+            case Admit() as admit:
+                yields_at = place.kept.starts_at if place.kept else None
+                lease = replace(lease, yields_at=yields_at)
+                return self._admit(holding, lease, admit, now)
 
     def stop(self, lease_id: UUID, reason: str) -> None:
         """Ask for the end of a lease."""
@@ -115,7 +101,7 @@ class MemoryKeeper:
         if len(self.starting) >= self._lab.policy.max_spawning:
             return None
         now = self.clock.now()
-        room = room_of(self._lab, tuple(self.gpus.values()))
+        room = self._room(now)
         return next_served(self._line(now), ids, room, now=now)
 
     def _decide(
@@ -149,14 +135,17 @@ class MemoryKeeper:
         mine = [one for one in holding.leases.values() if lease is None or one.id != lease.id]
         return funds(holding.account, mine, lab=self._lab, section=holding.section, now=now)
 
-    def _place(self, lease: Lease, now: datetime) -> Place:
+    def _room(self, now: datetime) -> Room:
+        return room_of(self._lab, tuple(self.gpus.values()), now)
+
+    def _place(self, holding: Holding, lease: Lease, now: datetime) -> Place:
         if lease.gpu_uuid is not None:
-            return Place(position=1, of=1, slot=self.gpus[lease.gpu_uuid])
+            kept = self._room(now).others_time(holding.account.name, lease.gpu_uuid, now)
+            return Place(position=1, of=1, slot=self.gpus[lease.gpu_uuid], kept=kept)
         if lease.share_mgpu == 0:
             return Place(position=1, of=1, slot=None)
         line = [waiter for waiter in self._line(now) if waiter.lease_id != lease.id]
-        room = room_of(self._lab, tuple(self.gpus.values()))
-        return place_of(waiter_of(lease), line, room, now=now)
+        return place_of(waiter_of(lease, holding.account.name), line, self._room(now), now=now)
 
     def _wait(
         self, holding: Holding, lease: Lease, reason: str, offer: GpuUse | None, now: datetime
@@ -168,16 +157,15 @@ class MemoryKeeper:
         self._keep(holding, after)
         return Answer(state="waiting", gpu_uuid=after.gpu_uuid, wait_reason=reason)
 
-    def _admit(
-        self, holding: Holding, lease: Lease, slot: GpuUse | None, hold: GpuTime, now: datetime
-    ) -> Answer:
+    def _admit(self, holding: Holding, lease: Lease, admit: Admit, now: datetime) -> Answer:
+        slot = admit.slot
         if slot is not None and lease.gpu_uuid is None:
             self._take(slot.uuid, _ask(lease))
-        holding.account.pend(lease.id, hold, at=now)
+        holding.account.pend(lease.id, admit.hold, at=now)
         holding.note()
         uuid = slot.uuid if slot else None
-        self._keep(holding, replace(lease, state="held", hold=hold, gpu_uuid=uuid, asked_at=now,
-                                    held_at=now))  # fmt: skip
+        self._keep(holding, replace(lease, state="held", hold=admit.hold, gpu_uuid=uuid,
+                                    asked_at=now, held_at=now))  # fmt: skip
         return Answer(state="held", gpu_uuid=uuid)
 
     # -- the worker ------------------------------------------------------------------------
@@ -202,7 +190,7 @@ class MemoryKeeper:
         before = list(holding.leases.values())
         ahead = advance(
             holding.account, before, seen, lab=self._lab, section=holding.section, now=now,
-            given=holding.lot_ids,
+            given=holding.lots,
         )  # fmt: skip
         holding.note()
         for lease in ahead.leases:
@@ -232,7 +220,7 @@ class MemoryKeeper:
     def _settle(self, holding: Holding, now: datetime) -> None:
         account, section = holding.account, holding.section
         wanted = boost_ids(account.id, self._lab, section, account.name, now)
-        given = holding.lot_ids.intersection(wanted)
+        given = [one for one in wanted if one in holding.lots]
         after = settle(account, list(holding.leases.values()), lab=self._lab, section=section,
                        now=now, given=given)  # fmt: skip
         holding.leases = {lease.id: lease for lease in after}
@@ -261,7 +249,8 @@ class MemoryKeeper:
 
     def _line(self, now: datetime) -> list[Waiter]:
         since = now - timedelta(seconds=self._lab.policy.waiter_timeout_s)
-        return [waiter_of(lease) for lease in self.waiting.values()
+        return [waiter_of(lease, self.holders[lease.id].account.name)
+                for lease in self.waiting.values()
                 if lease.gpu_uuid is None and lease.asked_at > since]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from quota.entitlement import entitlement
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
 from quota.lab_people import Section
+from quota.reserving import window_edges
 from quota.simulation.behaviour import Behaviour
 
 Fate = Literal["normal", "dies", "never_starts"]
@@ -84,6 +85,7 @@ def edges(lab: Lab, span: Span) -> list[datetime]:
             week = week_after(lab.program, section.zone, week)
     for window in blackouts(lab):
         found |= {window.starts_at, window.ends_at}
+    found |= {*window_edges(lab, span.starts_at, span.ends_at)}
     return sorted(at for at in found if span.starts_at <= at < span.ends_at)
 
 

@@ -18,6 +18,7 @@ from quota.placement import GpuUse
 from quota.store import reads
 from quota.store.statements import Asked, Row, Statement, fetch
 from quota.store.tables import accounts, gpus, leases, lots
+from quota.waiting import Waiter
 
 _ACCOUNT_FIELDS = (
     "id", "hub_id", "kind", "name", "posted", "held", "debt", "seq", "head", "allowance_from",
@@ -29,7 +30,7 @@ class RoomAsRead:
     """The GPUs, who waits for one and has asked lately, and how many sessions are starting."""
 
     gpus: tuple[GpuUse, ...]
-    waiting: tuple[Lease, ...]
+    waiting: tuple[Waiter, ...]
     starting: int
 
 
@@ -117,7 +118,7 @@ def _first_lease(rows: list[Row]) -> Lease | None:
 def _room(devices: list[Row], starting: list[Row], waiting: list[Row]) -> RoomAsRead:
     return RoomAsRead(
         gpus=tuple(reads.gpu_of(row) for row in devices),
-        waiting=tuple(reads.lease_of(row) for row in waiting),
+        waiting=tuple(reads.waiter_of(reads.lease_of(row[:-1]), row[-1]) for row in waiting),
         starting=starting[0][0],
     )
 
@@ -183,7 +184,7 @@ _GPUS = Statement(
 )
 _IN_HUB = (accounts.c.id == leases.c.account_id, accounts.c.hub_id == bindparam("hub"))
 _WAITERS = Statement(
-    select(*(leases.c[name] for name in reads.LEASE_FIELDS)).where(
+    select(*(leases.c[name] for name in reads.LEASE_FIELDS), accounts.c.name).where(
         *_IN_HUB, leases.c.state == "waiting", leases.c.gpu_uuid.is_(None),
         leases.c.asked_at > bindparam("since"),
     )

@@ -39,7 +39,7 @@ _OPEN_LEASES = (
 _GPUS = select(gpus).where(gpus.c.hub_id == bindparam("hub")).order_by(gpus.c.uuid)
 _GPU = select(gpus).where(gpus.c.uuid == bindparam("gpu"))
 _WAITERS = (
-    select(leases)
+    select(leases, accounts.c.name.label("account"))
     .join(accounts, accounts.c.id == leases.c.account_id)
     .where(
         accounts.c.hub_id == bindparam("hub"),
@@ -190,16 +190,18 @@ def _gpu(row: tuple[Any, ...]) -> GpuUse:
 def waiters(tx: Connection, hub_id: str, *, asked_since: datetime) -> list[Waiter]:
     """Read the line: who has no slot yet and has asked lately."""
     rows = tx.execute(_WAITERS, {"hub": hub_id, "since": asked_since}).mappings()
-    return [waiter_of(_lease(row)) for row in rows]
+    return [waiter_of(_lease(row), row["account"]) for row in rows]
 
 
-def waiter_of(lease: Lease) -> Waiter:
+def waiter_of(lease: Lease, account: str) -> Waiter:
     """Turn a waiting lease into its place in the line."""
     return Waiter(
         lease_id=lease.id,
         ask=Ask(lease.share_mgpu, lease.memory_mib),
         requested_at=lease.requested_at,
         flavor=lease.flavor,
+        account=account,
+        used_permille=lease.used_permille or 0,
     )
 
 

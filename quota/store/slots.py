@@ -1,6 +1,7 @@
 """Writing what is taken of each GPU, and which GPUs there are."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, literal, select, update
@@ -68,7 +69,9 @@ def release_gpu(tx: Connection, uuid: str, ask: Ask) -> None:
     write(tx, _RELEASE_GPU, [{"gpu": uuid, "share": ask.share_mgpu, "mib": ask.memory_mib}])
 
 
-def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> None:
+def save_inventory(
+    tx: Connection, hub_id: str, devices: Iterable[GpuUse], *, now: datetime
+) -> None:
     """Write which GPUs there are. One that is gone leaves service; its use is not touched."""
     known = {
         row.uuid: row for row in tx.execute(select(gpus).where(gpus.c.hub_id == hub_id)).all()
@@ -76,7 +79,7 @@ def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> No
     for device in devices:
         values = {"name": device.name, "kind": device.kind, "memory_mib": device.memory_mib,
                   "in_service": True, "sharing": device.sharing,
-                  "holds_memory": device.holds_memory}  # fmt: skip
+                  "holds_memory": device.holds_memory, "lost_at": None}  # fmt: skip
         row = known.pop(device.uuid, None)
         if row is None:
             tx.execute(insert(gpus).values(uuid=device.uuid, hub_id=hub_id, used_mgpu=0,
@@ -87,4 +90,11 @@ def save_inventory(tx: Connection, hub_id: str, devices: Iterable[GpuUse]) -> No
         if row.sharers == 0:
             tx.execute(delete(gpus).where(gpus.c.uuid == uuid))
         elif row.in_service:
-            tx.execute(update(gpus).where(gpus.c.uuid == uuid).values(in_service=False))
+            tx.execute(update(gpus).where(gpus.c.uuid == uuid)
+                       .values(in_service=False, lost_at=now))  # fmt: skip
+
+
+def lost_gpus(tx: Connection, hub_id: str, *, since: datetime) -> frozenset[str]:
+    """Name the GPUs that have been gone from the machine since then, with sessions on them."""
+    query = select(gpus.c.uuid).where(gpus.c.hub_id == hub_id, gpus.c.lost_at <= since)
+    return frozenset(tx.execute(query).scalars())

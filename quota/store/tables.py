@@ -125,6 +125,8 @@ leases = Table(
     Column("end_reason", String(32)),
     Column("paid_until", Instant),
     Column("warned_min", Integer),
+    Column("used_permille", Integer),
+    Column("yields_at", Instant),
     Index(
         "uq_leases_open_server",
         "account_id",
@@ -133,6 +135,8 @@ leases = Table(
         **_where("state <> 'ended'"),
     ),
     Index("ix_leases_open_state", "state", **_where("state <> 'ended'")),
+    # How long sessions lasted lately is asked for wherever somebody waits.
+    Index("ix_leases_ended_at", "ended_at", **_where("state = 'ended' AND share_mgpu > 0")),
     CheckConstraint("hold >= 0", name="hold_not_negative"),
 )
 
@@ -150,6 +154,7 @@ gpus = Table(
     Column("sharers", Integer, nullable=False),
     Column("sharing", String(16), nullable=False, server_default="plain"),
     Column("holds_memory", Boolean, nullable=False, server_default=false()),
+    Column("lost_at", Instant),
     CheckConstraint("used_mgpu BETWEEN 0 AND 1000", name="share_fits"),
     CheckConstraint("used_mib >= 0 AND sharers >= 0", name="use_not_negative"),
 )

@@ -6,9 +6,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 
 from quota.amount import GpuTime
+from quota.clock import ms_between
 from quota.store.tables import accounts, entries, leases, lots
 
 # Parameters of one statement: SQLite takes 32,766 at most.
@@ -115,6 +126,39 @@ def usage_sums(
         )
         found |= {row[0]: -row[1] for row in tx.execute(query)}
     return found
+
+
+def used_since(tx: Connection, account_id: int, starts: Sequence[datetime]) -> list[GpuTime]:
+    """Sum what an account was charged in windows that follow each other, the newest first.
+
+    Charges are split where weeks end, so for weeks this is exact.
+    """
+    places = case(
+        *((entries.c.from_at >= start, place) for place, start in enumerate(starts)),
+        else_=len(starts),
+    )
+    total = func.sum(entries.c.posted, type_=entries.c.posted.type)
+    query = (
+        select(places.label("place"), total)
+        .where(entries.c.account_id == account_id, entries.c.kind == "charge")
+        .where(entries.c.from_at >= starts[-1])
+        .group_by("place")
+    )
+    found = {row[0]: -row[1] for row in tx.execute(query)}
+    return [found.get(place, GpuTime.ZERO) for place in range(len(starts))]
+
+
+def session_lengths(tx: Connection, hub_id: str, *, newest: int) -> list[int]:
+    """Read how long the GPU sessions lasted that ended last, in milliseconds."""
+    query = (
+        select(leases.c.started_at, leases.c.ended_at)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(leases.c.state == "ended", leases.c.share_mgpu > 0, accounts.c.hub_id == hub_id)
+        .where(leases.c.started_at.is_not(None))
+        .order_by(leases.c.ended_at.desc())
+        .limit(newest)
+    )
+    return [ms_between(row[0], row[1]) for row in tx.execute(query)]
 
 
 def _touches(since: datetime, until: datetime) -> ColumnElement[bool]:

@@ -108,6 +108,7 @@ SEEN = {
     "tas/tomas": "403 200 200 404 404 404 404 401",
     "due-dates/review": "403 200 200 200 200 200 200 401",
     "blackouts/night": "403 200 200 200 200 200 200 401",
+    "drained-gpus/GPU-1": "403 200 404 404 404 404 404 401",
 }
 for entry, seen in SEEN.items():
     part = entry.partition("/")[0]
@@ -127,6 +128,7 @@ def lab(office: ApiDesk) -> ApiDesk:
     for path, rule in (
         ("/v1/scholars/ada", {"sessions": 3}),
         ("/v1/blackouts/night", {"starts": "2026-12-01 01:00", "ends": "2026-12-01 02:00"}),
+        ("/v1/drained-gpus/GPU-1", {"why": "its fan is broken"}),
     ):
         made = office.call("PUT", path, "token-olga", json={"reason": "x", "rule": rule},
                            headers={"If-None-Match": "*"})  # fmt: skip

@@ -168,3 +168,17 @@ def _as_superuser(folder: Path, statement: str) -> None:
             tx.execute(text(f"DROP TRIGGER {name}"))
         tx.execute(text(statement))
     engine.dispose()
+
+
+def test_a_gpu_is_drained_and_comes_back(used: Shell) -> None:
+    status, said = used.run("drain", "GPU-9", "--reason", "new fan")
+    assert (status, said) == (1, "The lab has no GPU of this uuid. See: gpulab gpus\n")
+    for _ in range(2):
+        found = printed(used, "drain", "GPU-0", "--reason", "new fan")
+        assert isinstance(found, dict)
+        states = {one["uuid"]: one["state"] for one in found["gpus"]}
+        assert states == {"GPU-0": "drained: new fan", "GPU-1": "in service"}
+    assert "drained: new fan" in used.run("gpus")[1]
+    assert "drained" not in used.run("undrain", "GPU-0")[1]
+    status, said = used.run("undrain", "GPU-0")
+    assert status == 1, said

@@ -199,7 +199,10 @@ def test_a_real_hub_takes_the_configuration(
 
 
 def test_a_prometheus_with_its_own_word_reads_metrics_only(place: dict[str, Any]) -> None:
-    assert [one["name"] for one in configured(place).JupyterHub.services] == ["gpulab", "idle-culler"]
+    assert [one["name"] for one in configured(place).JupyterHub.services] == [
+        "gpulab",
+        "idle-culler",
+    ]
     (place["secrets_dir"] / "metrics_token").write_text("e" * 64)
     c = configured(place)
     (service,) = (one for one in c.JupyterHub.services if one["name"] == "gpulab-metrics")

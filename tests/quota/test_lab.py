@@ -15,7 +15,8 @@ from quota.amount import GpuTime
 from quota.lab import Lab, Policy
 from quota.lab_fields import WeeklyHours
 from quota.lab_file import MOST_BYTES, LabFileError, load_lab, parse_lab
-from quota.lab_gpus import DeclaredGpu, Flavor, GpuPolicy, Image
+from quota.lab_gpus import DeclaredGpu, DrainedGpu, Flavor, GpuPolicy, Image
+from quota.lab_line import LinePolicy
 from quota.lab_people import Absence, Pool, Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, ProgramWeek, RollOver
 from tests.quota.books import gpu
@@ -23,7 +24,7 @@ from tests.quota.books import gpu
 ROOT = Path(__file__).parents[2]
 MODELS = (
     Lab, Program, ProgramWeek, DueDate, Blackout, RollOver, Section, Pool, WeeklyHours, Scholar,
-    Absence, Ta, Flavor, Image, GpuPolicy, DeclaredGpu, Policy,
+    Absence, Ta, Flavor, Image, GpuPolicy, DeclaredGpu, DrainedGpu, LinePolicy, Policy,
 )  # fmt: skip
 
 GOOD = """\
@@ -88,6 +89,9 @@ def test_every_example_in_its_comments_is_right() -> None:
     assert lab.program.weeks[2].hours == GpuTime.hours(20)
     assert lab.program.weeks[2].ends_on == date(2027, 2, 5)
     assert lab.policy == Policy()
+    assert lab.line == LinePolicy()
+    assert lab.sections["americas"].reserved_gpus == 1
+    assert lab.drained_gpus["VIRTUAL-1"].why == "its fan is being replaced"
     assert text.count("_s: ") == len([name for name in Policy.model_fields if name[-2:] == "_s"])
 
 
@@ -477,7 +481,7 @@ def test_every_key_explains_itself() -> None:
         for name, field in model.model_fields.items()
         if not field.description
     ]
-    keys = ("DueDate", "Blackout", "Section", "Scholar", "Ta", "Flavor", "Image")
+    keys = ("DueDate", "Blackout", "Section", "Scholar", "Ta", "Flavor", "Image", "DrainedGpu")
     assert silent == [f"{model}.name" for model in keys]
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quota.lab_line import LinePolicy
 from quota.placement import (
     FULL_MGPU,
     Ask,
@@ -19,7 +20,7 @@ from quota.placement import (
     occupy,
     release,
 )
-from quota.waiting import BACKFILL_FOR, Room, Running, Waiter, estimate, in_order, place_of
+from quota.waiting import Room, Waiter, in_order, next_served, place_of
 from tests.quota.books import NOON, gpu
 
 MINUTE = timedelta(minutes=1)
@@ -106,7 +107,7 @@ def test_who_is_told_to_start_fits_together_with_all_who_are(
     gpus = [occupy(gpu("GPU-0"), Ask(used, 0)), gpu("GPU-1")]
     line = [waiter(number, ask, ago) for number, (ask, ago) in enumerate(asks)]
     left = {one.uuid: one for one in gpus}
-    for position, one in enumerate(in_order(line), start=1):
+    for position, one in enumerate(in_order(line, room(gpus), now=NOON), start=1):
         place = place_of(one, line, room(gpus), now=NOON)
         assert (place.position, place.of) == (position, len(line))
         if place.slot is not None:
@@ -114,9 +115,74 @@ def test_who_is_told_to_start_fits_together_with_all_who_are(
             left[place.slot.uuid] = occupy(left[place.slot.uuid], one.ask)
 
 
-def test_the_order_is_by_time_then_id_and_never_flickers() -> None:
-    some = [waiter(2, Ask(1, 1), 5), waiter(1, Ask(1, 1), 5), waiter(3, Ask(1, 1), 9)]
-    assert [one.lease_id.int for one in in_order(some)] == [3, 1, 2]
+ROSTER = {"ada": "west", "dina": "east"}
+LINE = st.lists(
+    st.tuples(st.sampled_from(["ada", "dina", "guest"]), st.integers(0, 2000), st.integers(0, 90)),
+    min_size=2, max_size=8,
+)  # fmt: skip
+
+
+def meeting(*sections: str, **rule: object) -> Room:
+    """Sections in their co-working hours, in a room without GPUs."""
+    return replace(room([]), section_of=ROSTER.get, meeting=frozenset(sections),
+                   rule=LinePolicy.model_validate(rule))  # fmt: skip
+
+
+def person(number: int, who: str, used: int, minutes_ago: int) -> Waiter:
+    return replace(waiter(number, Ask(1, 1), minutes_ago), account=who, used_permille=used)
+
+
+def order(some: list[Waiter], where: Room) -> list[int]:
+    return [one.lease_id.int for one in in_order(some, where, now=NOON)]
+
+
+def test_the_order_is_by_class_then_use_then_time_then_id() -> None:
+    some = [
+        person(1, "ada", 0, 59), person(2, "dina", 990, 1), person(3, "guest", 0, 60),
+        person(4, "ada", 449, 5), person(5, "ada", 400, 5), person(6, "dina", 0, 0),
+        person(7, "ada", 451, 9), person(8, "guest", 500, 58),
+    ]  # fmt: skip
+    assert order(some, meeting("east")) == [3, 6, 2, 1, 7, 4, 5, 8]
+    assert order(some, meeting()) == [3, 1, 6, 7, 4, 5, 8, 2]
+    assert order(some, meeting("east", co_working_first=False)) == [3, 1, 6, 7, 4, 5, 8, 2]
+    by_time = [3, 1, 8, 7, 4, 5, 2, 6]
+    assert order(some, meeting("east", co_working_first=False, fair_share=False)) == by_time
+    assert order(some, meeting("east", aged_after_min=1)) == [3, 1, 8, 7, 4, 5, 2, 6]
+
+
+@given(LINE, st.booleans())
+def test_the_order_does_not_depend_on_how_the_line_was_read(
+    people: list[tuple[str, int, int]], meets: bool
+) -> None:
+    where = meeting("west") if meets else meeting()
+    some = [person(number, *one) for number, one in enumerate(people)]
+    assert order(some, where) == order(some[::-1], where)
+
+
+@given(LINE)
+def test_nobody_is_overtaken_for_longer_than_the_rule_says(
+    people: list[tuple[str, int, int]],
+) -> None:
+    """Who has waited an hour stands behind those only who came before."""
+    some = [person(number, *one) for number, one in enumerate(people)]
+    line = in_order(some, meeting("west"), now=NOON)
+    for place, one in enumerate(line):
+        if NOON - one.requested_at >= 60 * MINUTE:
+            assert all(ahead.requested_at <= one.requested_at for ahead in line[:place])
+
+
+@given(LINE, st.integers(0, 3))
+def test_who_is_next_is_the_first_to_whom_a_slot_would_be_given(
+    people: list[tuple[str, int, int]], free: int
+) -> None:
+    asks = [Ask(1000, 1), Ask(250, 1), Ask(500, 1)]
+    some = [replace(person(number, *one), ask=asks[number % 3])
+            for number, one in enumerate(people)]  # fmt: skip
+    where = replace(meeting("west"), gpus=(occupy(gpu("GPU-0"), Ask(1000 - 250 * free, 1)),))
+    found = next_served(some, {one.lease_id for one in some}, where, now=NOON)
+    served = [one.lease_id for one in in_order(some, where, now=NOON)
+              if place_of(one, some, where, now=NOON).slot is not None]  # fmt: skip
+    assert found == (served[0] if served else None)
 
 
 def test_small_sessions_go_first_only_until_a_large_one_has_waited_long() -> None:
@@ -131,41 +197,8 @@ def test_small_sessions_go_first_only_until_a_large_one_has_waited_long() -> Non
     young, old = waiter(1, Ask(1000, 16_384), 14), waiter(1, Ask(1000, 16_384), 15)
     assert place_of(small, [young, small], one_gpu, now=NOON).slot is not None
     assert place_of(small, [old, small], one_gpu, now=NOON).slot is None
-    assert timedelta(minutes=15) == BACKFILL_FOR
-
-
-@given(st.lists(st.tuples(ASKS, st.integers(1, 600)), max_size=8),
-       st.lists(ASKS, max_size=4), ASKS)  # fmt: skip
-def test_the_estimate_is_the_first_end_after_which_it_is_my_turn(
-    sessions: list[tuple[Ask, int]], ahead: list[Ask], mine: Ask
-) -> None:
-    gpus, running = {one.uuid: one for one in gpus_of(2)}, list[Running]()
-    for ask, minutes in sessions:
-        slot = choose(gpus.values(), ask, max_sharers=4, placement="pack")
-        if slot is not None:
-            gpus[slot.uuid] = occupy(slot, ask)
-            running.append(Running(gpu_uuid=slot.uuid, ask=ask, ends_at=NOON + minutes * MINUTE))
-    line = [waiter(number, ask, 5) for number, ask in enumerate(ahead)]
-    me, now = waiter(99, mine, 1), room(list(gpus.values()))
-    found = estimate(me, line, running, now, now=NOON)
-    for end in sorted({one.ends_at for one in running if one.ends_at}):
-        left = dict(gpus)
-        for one in running:
-            if one.ends_at is not None and one.ends_at <= end:
-                left[one.gpu_uuid] = release(left[one.gpu_uuid], one.ask)
-        if place_of(me, line, room(list(left.values())), now=NOON).slot is not None:
-            assert found is not None
-            assert found <= end
-            return
-    # With a single end at a time the brute force finds what the estimate finds.
-    assert found is None or len({one.ends_at for one in running}) < len(running)
-
-
-def test_nobody_knows_when_sessions_without_an_end_will_end() -> None:
-    full = occupy(gpu("GPU-0"), Ask(1000, 1))
-    endless = [Running(gpu_uuid="GPU-0", ask=Ask(1000, 1), ends_at=None),
-               Running(gpu_uuid="gone", ask=Ask(1, 1), ends_at=NOON)]  # fmt: skip
-    me = waiter(1, Ask(1000, 1), 0)
-    assert estimate(me, [], endless, room([full]), now=NOON) is None
-    past = [Running(gpu_uuid="GPU-0", ask=Ask(1000, 1), ends_at=NOON - MINUTE)]
-    assert estimate(me, [], past, room([full]), now=NOON) == NOON
+    place = place_of(small, [old, small], one_gpu, now=NOON)
+    assert (place.position, place.why_not) == (2, "kept_for_larger")
+    sooner = replace(one_gpu, rule=LinePolicy(block_after_min=5))
+    assert place_of(small, [young, small], sooner, now=NOON).slot is None
+    assert place_of(young, [young, small], one_gpu, now=NOON).why_not == "all_taken"
