@@ -17,8 +17,9 @@ from quota.reconcile import StopOrder
 
 log = structlog.get_logger()
 
-# 20 sessions that end together must all be gone in time although each stop takes a second or two.
-_AT_ONCE = 16
+# Where a blackout begins all sessions end together, and each may take the hub's time, its grace
+# and a kill: nobody may have to wait for a second round, which would come too late.
+_AT_ONCE = 64
 _LOOK_EVERY_S = 0.25
 
 
@@ -101,6 +102,9 @@ class Enforcer:
             if not self._is_running(order.ref):
                 return True
             time.sleep(_LOOK_EVERY_S)
+        # It said yes; perhaps its proxy is dead, and it gave up without a word.
+        log.error("hub_did_not_stop", lease=str(order.lease_id), waited_s=self._hub_budget_s,
+                  alarm=True)  # fmt: skip
         return False
 
     def _is_running(self, ref: str) -> bool:

@@ -23,6 +23,7 @@ from api.policy import LabFile
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
+from api.sightings import Sightings
 from api.starting import plain_exit, require_current
 from api.steady import steady_clock
 from api.worker_metrics import WorkerMetrics, served
@@ -55,6 +56,7 @@ class Worker:
         policy: LabFile,
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
+        sightings: Sightings | None = None,
         is_sole: Callable[[], bool] = lambda: True,
     ) -> None:
         self._books = books
@@ -65,6 +67,7 @@ class Worker:
         self._policy = policy
         self._save_deadlines = save_deadlines
         self._metrics = metrics
+        self._sightings = sightings or Sightings(None)
         self._last_checkpoint = books.clock.now() - _CHECKPOINT_EVERY
         self.nudged = threading.Event()
 
@@ -80,9 +83,10 @@ class Worker:
             self._books.lab = self._policy.lab
         self._enforcer.grace_s = self._books.lab.policy.grace_s
         seen_at = self._books.clock.now()
-        observed = self._runtime.observe()
+        observed = self._sightings.complete(self._runtime.observe())
         failpoint("observed")
         result = self._books.tick(observed, seen_at=seen_at)
+        self._sightings.forget()
         self._write_deadlines(result)
         self._enforcer.carry_out(result.stops)
         failpoint("stops_begun")
@@ -127,6 +131,8 @@ class Worker:
         except (RuntimeUnavailable, BooksUnavailable) as error:
             outcome = "failed"
             log.warning("tick_failed", error=type(error).__name__, detail=str(error))
+            if isinstance(error, BooksUnavailable):
+                self._sightings.look(self._runtime, self._books.clock)
         except Exception:
             # A fault of ours must not end metering for everybody; the alarm is the stale tick.
             outcome = "broken"
@@ -183,25 +189,29 @@ def main() -> None:
     with plain_exit():
         settings = WorkerSettings()
         stopped = threading.Event()
-        url = settings.database_url.get_secret_value()
+        url, clock = settings.database_url.get_secret_value(), steady_clock()
+        runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
+        sightings = Sightings(settings.state_dir / "sightings.json")
         with (
-            sole_holder(url, "worker", give_up=stopped) as is_sole,
+            sole_holder(url, "worker", give_up=stopped,
+                        on_away=lambda: sightings.look(runtime, clock)) as is_sole,
             served(metrics, settings.worker_metrics_port),
             watched_parts(metrics, settings.spawner),
-        ):
-            run_worker(settings, url, stopped, steady_clock(), metrics, is_sole=is_sole)
+        ):  # fmt: skip
+            run_worker(settings, url, stopped, clock, metrics, runtime=runtime,
+                       sightings=sightings, is_sole=is_sole)  # fmt: skip
 
 
 def run_worker(
     settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock,
-    metrics: WorkerMetrics, *, is_sole: Callable[[], bool],
+    metrics: WorkerMetrics, *, runtime: Runtime, sightings: Sightings,
+    is_sole: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
     engine = open_engine(url, pool_size=2)
     require_current(engine)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
-    runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     gpus = policy.lab.gpus
     inventory, why = choose_inventory(gpus.mode, gpus.declared)
     log.info("worker_started", runtime=runtime.name, gpus=why)
@@ -214,7 +224,7 @@ def run_worker(
     worker = Worker(
         books, runtime, enforcer, inventory, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
-        metrics=metrics, is_sole=is_sole,
+        metrics=metrics, sightings=sightings, is_sole=is_sole,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)

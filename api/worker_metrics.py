@@ -5,14 +5,27 @@ An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from api.doctor.floors import HOLES
 
-ALARMS = ("session_not_stopped", "stop_broken", "session_adopted", "tick_broken", "known_hole")
+ALARMS = (
+    "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
+    "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
+    "sightings_not_read",
+)  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
+
+
+class HasRegistry(Protocol):
+    """The counts of one process."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where they are registered."""
 
 
 class WorkerMetrics:
@@ -67,7 +80,7 @@ class WorkerMetrics:
 
 
 @contextmanager
-def served(metrics: WorkerMetrics, port: int) -> Iterator[None]:
+def served(metrics: HasRegistry, port: int) -> Iterator[None]:
     """Serve the metrics on this machine while the block runs; port 0 serves nothing."""
     if not port:
         yield

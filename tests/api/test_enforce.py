@@ -68,7 +68,8 @@ def test_p18_a_hub_that_only_says_so_is_not_believed() -> None:
     logs, gone = _carry_out(runtime, lambda *_: True)
     assert 0.6 <= time.monotonic() - began < 5
     assert runtime.calls == [("stop", "c-1")]
-    assert [one["how"] for one in logs] == ["runtime"]
+    assert [one["event"] for one in logs if one.get("alarm")] == ["hub_did_not_stop"]
+    assert logs[-1]["how"] == "runtime"
     assert gone == [1]
 
 
@@ -129,10 +130,10 @@ def test_an_order_in_progress_is_not_begun_again() -> None:
     assert len(asked) == 1
 
 
-def test_p17_twenty_that_end_together_are_stopped_side_by_side() -> None:
-    refs = [f"c-{number}" for number in range(20)]
+def test_p17_all_that_end_together_are_stopped_side_by_side() -> None:
+    refs = [f"c-{number}" for number in range(64)]
     runtime = _runtime(*refs)
     began = time.monotonic()
     _, gone = _carry_out(runtime, lambda *_: True, *map(_order, refs), hub_budget_s=1.0)
-    assert len(gone) == 20
-    assert time.monotonic() - began < 6, "two rounds of at most 16, not twenty in a row"
+    assert len(gone) == 64
+    assert time.monotonic() - began < 6, "not one after the other"

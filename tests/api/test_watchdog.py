@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from api.deadlines import Deadlines, SessionDeadline, read_deadlines, write_deadlines
 from api.watchdog import Watchdog, overdue
+from api.watchdog_metrics import WatchdogMetrics
 from quota.clock import ManualClock
 from tests.api.runtime import FakeRuntime, session
 
@@ -31,7 +32,9 @@ class Watch:
         self.path = folder / "deadlines.json"
         self.clock = ManualClock(NOON)
         self.runtime = FakeRuntime(self.clock.now)
-        self.watchdog = Watchdog(self.path, self.runtime, self.clock, grace_s=1)
+        self.metrics = WatchdogMetrics()
+        self.watchdog = Watchdog(self.path, self.runtime, self.clock, grace_s=1,
+                                 metrics=self.metrics)  # fmt: skip
 
     def run(self, *refs: str) -> None:
         for ref in refs:
