@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 ALARMS = (
     "session_outlived_deadline", "overdue_not_stopped", "look_broken", "foreign_container",
-    "foreign_not_stopped", "metrics_not_served",
+    "foreign_not_stopped", "metrics_not_served", "session_record_unreadable", "clock_jumped",
 )  # fmt: skip
 OUTCOMES = ("done", "broken")
 

@@ -14,7 +14,7 @@ from api.doctor.floors import HOLES
 ALARMS = (
     "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
-    "sightings_not_read",
+    "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)

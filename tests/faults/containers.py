@@ -23,7 +23,7 @@ from quota.clock import SystemClock
 from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.service import Books
-from quota.views import LeaseView
+from quota.views import LeaseView, SessionView
 from tests.engine import BASE_IMAGE
 from tests.quota.books import make_lab
 
@@ -99,7 +99,7 @@ class ContainerLab:
                   FLAVOR: flavor}  # fmt: skip
         made = self.client.create_container(
             self.image, command=["sh", "-c", script], entrypoint=[], labels=labels,
-            environment={"GPULAB_LEASE": str(lease_id or "")},
+            environment={"GPULAB_LEASE": str(lease_id or ""), "GPULAB_TEST_HUB": self.hub_id},
             host_config=self.client.create_host_config(**{"network_mode": "none"} | host),
             healthcheck={"test": ["NONE"]},
         )  # fmt: skip
@@ -118,6 +118,9 @@ class ContainerLab:
             assert time.monotonic() < until, f"not within {within_s:g} s: {what}"
             self.tick()
             time.sleep(0.05)
+
+    def books_sessions(self, who: str) -> tuple[SessionView, ...]:
+        return self.books.account(who).sessions
 
     def state(self, lease_id: UUID) -> str:
         return self.books.lease(lease_id).lease.state
