@@ -102,7 +102,7 @@ class Enforcer:
             if not self._is_running(order.ref):
                 return True
             time.sleep(_LOOK_EVERY_S)
-        # It said yes; perhaps its proxy is dead, and it gave up without a word.
+        # It said yes, or nothing; perhaps it hangs, or waits for a proxy that is dead.
         log.error("hub_did_not_stop", lease=str(order.lease_id), waited_s=self._hub_budget_s,
                   alarm=True)  # fmt: skip
         return False

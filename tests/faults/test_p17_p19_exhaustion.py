@@ -46,7 +46,7 @@ CASES = [
     Case("idle", 20),
     Case("busy-hub", 20),
     Case("proxy-dead", 5, alarm="hub_did_not_stop"),
-    Case("hub-stopped", 5),
+    Case("hub-stopped", 5, alarm="hub_did_not_stop"),
     Case("service-dead", 5),
     Case("all-dead", 5, _WATCHDOG_MOST_S, "session_outlived_deadline", "watchdog"),
 ]
