@@ -98,7 +98,8 @@ def main() -> None:
     configure_logs("watchdog", on_alarm=metrics.count_alarm)
     with plain_exit():
         settings = WatchdogSettings()
-        with _served_if_possible(metrics, settings.watchdog_metrics_port):
+        port, host = settings.watchdog_metrics_port, settings.watchdog_metrics_host
+        with served_if_possible(metrics, port, host=host):
             watch(settings, metrics)
 
 
@@ -147,11 +148,11 @@ def _watch_foreign(
 
 
 @contextmanager
-def _served_if_possible(metrics: WatchdogMetrics, port: int) -> Iterator[None]:
+def served_if_possible(metrics: WatchdogMetrics, port: int, *, host: str) -> Iterator[None]:
     """Serve the metrics if the port can be had; the last line does not fall for a taken port."""
     with ExitStack() as serving:
         try:
-            serving.enter_context(served(metrics, port))
+            serving.enter_context(served(metrics, port, host=host))
         except OSError as error:
             log.error("metrics_not_served", port=port, error=str(error), alarm=True)
         yield

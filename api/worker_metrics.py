@@ -80,12 +80,12 @@ class WorkerMetrics:
 
 
 @contextmanager
-def served(metrics: HasRegistry, port: int) -> Iterator[None]:
-    """Serve the metrics on this machine while the block runs; port 0 serves nothing."""
+def served(metrics: HasRegistry, port: int, *, host: str = "127.0.0.1") -> Iterator[None]:
+    """Serve the metrics while the block runs; port 0 serves nothing."""
     if not port:
         yield
         return
-    server, thread = start_http_server(port, addr="127.0.0.1", registry=metrics.registry)
+    server, thread = start_http_server(port, addr=host, registry=metrics.registry)
     try:
         yield
     finally:
