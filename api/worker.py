@@ -151,9 +151,9 @@ class Worker:
         tick_s = float(self._books.lab.policy.tick_s)
         if result is None or result.next_end_at is None:
             return tick_s
+        # It lay ahead when the pass began; a slow pass may have come too late for it.
         until_end_s = ms_between(self._books.clock.now(), result.next_end_at) / 1000
-        # What is over already is in the enforcer's hands: look again at the usual time.
-        return min(tick_s, until_end_s + 0.001) if until_end_s > 0 else tick_s
+        return min(tick_s, max(until_end_s, 0.0) + 0.001)
 
     def _write_deadlines(self, result: TickResult) -> None:
         sessions = tuple(

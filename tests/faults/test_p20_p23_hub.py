@@ -1,4 +1,4 @@
-"""P20, P21, P22, P23: a hub that dies, in quiet times, in an engine's trouble and in mid-spawn.
+"""P20 to P23, P26: a hub that dies, in an engine's trouble and in mid-spawn, or forgets.
 
 A real lab with real containers, on an engine's socket that the test can bring into trouble. What
 really ran is the word of a program of its own.
@@ -6,9 +6,11 @@ really ran is the word of a program of its own.
 
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -202,6 +204,31 @@ def test_p22_a_stop_that_the_engine_refuses_keeps_the_lease_open(scene: Scene) -
     wait_for("the end", lambda: not scene.running(), within_s=60)
     wait_for("a hub that knows of it", lambda: ada.server() is None, within_s=60)
     ada.start("quarter-gpu", within_s=_START_WITHIN_S)
+    _stop_all(scene, [ada])
+    scene.agrees()
+
+
+# -- P26 --------------------------------------------------------------------------------------
+
+
+def test_p26_a_session_that_the_hub_has_forgotten_locks_nobody_out(scene: Scene) -> None:
+    """Its row is gone from the hub's database, as after a backup is put back."""
+    (ada,) = _people(scene, ("ada",))
+    ada.start("quarter-gpu", within_s=90)
+    ((forgotten, _),) = scene.running().items()
+    pid = scene.lab.pid_of("hub")
+    scene.lab.supervisor.stop("hub")
+    with closing(sqlite3.connect(scene.lab.state.root / "hub.sqlite")) as rows, rows:
+        rows.execute("UPDATE spawners SET server_id = NULL, state = '{}'")
+    scene.lab.supervisor.start("hub")
+    scene.wait_for_hub(ada, other_than=pid)
+    assert ada.server() is None
+    assert scene.running().keys() == {forgotten}
+    assert scene.open_leases() == {forgotten: "active"}, "what runs is charged all the same"
+    asked_at = time.monotonic()
+    ada.start("quarter-gpu", within_s=_START_WITHIN_S)
+    print(f"another session after {time.monotonic() - asked_at:.1f} s")
+    assert forgotten not in scene.running(), "two would be one too many"
     _stop_all(scene, [ada])
     scene.agrees()
 

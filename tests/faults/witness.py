@@ -72,14 +72,15 @@ Spans = Mapping[UUID, list[tuple[int, int]]]
 
 def charged_spans(engine: Engine) -> Spans:
     """Return what was charged for each lease; the laws of the books hold."""
-    found: dict[UUID, list[tuple[int, int]]] = {}
+    found: dict[UUID, dict[UUID, tuple[int, int]]] = {}
     with reading(engine) as tx:
         violations = check_books(tx)
         assert not violations, describe(violations)
         for row in tx.execute(select(entries).where(entries.c.kind == "charge")).mappings():
+            # One charge has several parts where several lots, or a debt, pay for it.
             span = (to_ms(row["from_at"]), to_ms(row["until_at"]))
-            found.setdefault(row["lease_id"], []).append(span)
-    return found
+            found.setdefault(row["lease_id"], {})[row["transfer_id"]] = span
+    return {lease_id: list(spans.values()) for lease_id, spans in found.items()}
 
 
 def differences(
