@@ -22,6 +22,13 @@ log = structlog.get_logger()
 _AT_ONCE = 64
 _LOOK_EVERY_S = 0.25
 
+# Here the hub holds the session for ended, or never knew it. Under the same name it may be
+# starting another one by now, and a stop would hit that.
+_HUB_HAS_NO_PART = frozenset({
+    "person", "left_line", "spawn_failed", "server_gone", "orphan", "not_admitted",
+    "never_started",
+})  # fmt: skip
+
 
 class Enforcer:
     """Carries out stop orders side by side; an order in progress is not begun again."""
@@ -94,6 +101,8 @@ class Enforcer:
 
     def _end_by_hub(self, order: StopOrder) -> bool:
         """Give the hub its chance, so that its pages tell the truth at once."""
+        if order.reason in _HUB_HAS_NO_PART:
+            return False
         until = time.monotonic() + self._hub_budget_s
         if not self._stop_server(order.account, order.server_name):
             return False

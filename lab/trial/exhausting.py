@@ -6,23 +6,28 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from uuid import uuid4
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import httpx2
 import psutil
 
+from api.deadlines import read_deadlines
 from lab.trial.running import RunningLab
 from lab.trial.text import lab_text
+from lab.trial.waiting import wait_for
+from quota.reconcile import STOP_WITHIN
 
 # The policy's defaults, not the trial's small numbers.
 NUMBERS = {"tick_s": 15, "grace_s": 20, "hold_step_s": 600, "minimum_start_s": 30,
            "spawn_timeout_s": 600, "max_spawning": 4}  # fmt: skip
-# A quarter of a GPU: four seconds for each of these. Long enough that all run before one ends, on
-# two cores under other work: five seconds for each start.
-_FIRST_S = 20.0
-_FOR_EACH_START_S = 1.25
-_APART_S = 0.5
+# How many seconds at a quarter of a GPU the first one has, and how far the ends are apart.
+_FIRST_S = 60
+_APART_S = 2
+# Until all run they cost next to nothing, so that it does not matter how long that takes.
+_COSTS, _COSTS_NOTHING = "weight_mgpu: 250", "weight_mgpu: 1"
 _STARTS_AT_ONCE = 4
+_SOON = timedelta(hours=1)
 _ASKING_AT_ONCE = 6
 
 
@@ -33,21 +38,36 @@ def names_of(count: int) -> tuple[str, ...]:
 
 def exhausting_text(count: int) -> str:
     """Write a lab in which nobody has hours but by a grant, and nobody has to wait."""
-    return lab_text(hours="0", gpus=-(-count // 4), policy=NUMBERS, scholars=names_of(count))
+    text = lab_text(hours="0", gpus=-(-count // 4), policy=NUMBERS, scholars=names_of(count))
+    assert text.count(_COSTS) == 1
+    return text.replace(_COSTS, _COSTS_NOTHING)
 
 
-def start_all(lab: RunningLab, count: int) -> None:
-    """Grant each scholar some seconds and start their sessions; all run when this returns."""
+def start_all(lab: RunningLab, count: int) -> Mapping[UUID, datetime]:
+    """Grant each scholar some seconds and start their sessions.
+
+    When this returns all run and none has long: until when each is paid, by the worker's note.
+    """
     organizer = lab.logged_in("olga").token
     people = [lab.logged_in(name) for name in names_of(count)]
-    first_s = _FIRST_S + count * _FOR_EACH_START_S
     for number, one in enumerate(people):
-        _grant(lab, organizer, one.name, first_s + number * _APART_S)
+        _grant(lab, organizer, one.name, (_FIRST_S + number * _APART_S) / 4)
     with ThreadPoolExecutor(_STARTS_AT_ONCE) as pool:
         for done in [pool.submit(one.start, "quarter-gpu", within_s=180) for one in people]:
             done.result()
-    running = len(lab.sessions())
-    assert running == count, f"{running} of {count} run: the first has ended already"
+    lab.lab_file.write_text(lab.lab_file.read_text().replace(_COSTS_NOTHING, _COSTS))
+    promised = wait_for("an end for all", lambda: _ends(lab, count), within_s=30, every_s=0.5)
+    assert len(lab.sessions()) == count
+    return promised
+
+
+def _ends(lab: RunningLab, count: int) -> Mapping[UUID, datetime]:
+    note = read_deadlines(lab.state.root / "deadlines.json")
+    if note is None:
+        return {}
+    found = {UUID(one.lease_id): one.deadline - STOP_WITHIN
+             for one in note.sessions if one.deadline - note.written_at < _SOON}  # fmt: skip
+    return found if len(found) == count else {}
 
 
 def _grant(lab: RunningLab, token: str, name: str, seconds: float) -> None:

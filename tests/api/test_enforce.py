@@ -17,9 +17,9 @@ from tests.api.runtime import FakeRuntime, session
 CLOCK = SystemClock()
 
 
-def _order(ref: str = "c-1") -> StopOrder:
-    return StopOrder(lease_id=uuid4(), ref=ref, account="ada", server_name="",
-                     reason="exhausted", paid_until=None)  # fmt: skip
+def _order(ref: str = "c-1", reason: str = "exhausted") -> StopOrder:
+    return StopOrder(lease_id=uuid4(), ref=ref, account="ada", server_name="", reason=reason,
+                     paid_until=None)  # fmt: skip
 
 
 def _runtime(*refs: str, survives: tuple[str, ...] = ()) -> FakeRuntime:
@@ -79,6 +79,17 @@ def test_p19_a_dead_hub_costs_no_time() -> None:
     _carry_out(runtime, lambda *_: False, hub_budget_s=8)
     assert time.monotonic() - began < 2
     assert runtime.calls == [("stop", "c-1")]
+
+
+@pytest.mark.parametrize("reason", ["server_gone", "person", "orphan", "not_admitted"])
+def test_p26_a_stop_of_what_the_hub_has_forgotten_does_not_hit_what_it_starts(reason: str) -> None:
+    runtime, asked = _runtime(), []
+    logs, gone = _carry_out(runtime, lambda *words: bool(asked.append(words)) or True,
+                            _order(reason=reason))  # fmt: skip
+    assert asked == []
+    assert runtime.calls == [("stop", "c-1")]
+    assert not any(one.get("alarm") for one in logs)
+    assert gone == [1]
 
 
 def test_what_survives_a_stop_is_killed() -> None:

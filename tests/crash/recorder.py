@@ -94,7 +94,7 @@ def watch_first_processes(hub_id: str, out: Path) -> None:
             if time.time() - key[1] > _BECOMES_WITHIN_S:
                 continue
             told = _told(process)
-            if told.get("GPULAB_TEST_HUB") == hub_id and not _told(process.parent()):
+            if told.get("GPULAB_TEST_HUB") == hub_id and _is_first(process.pid):
                 seen.add(key)
                 running[key] = {"lease_id": told["GPULAB_LEASE"], "account": "",
                                 "started_ms": round(key[1] * 1000)}  # fmt: skip
@@ -105,10 +105,20 @@ def watch_first_processes(hub_id: str, out: Path) -> None:
         _write(out, {**one, "gone_ms": None})
 
 
-def _told(process: psutil.Process | None) -> dict[str, str]:
+def _is_first(pid: int) -> bool:
+    """Tell whether a process is number 1 of its own container."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+    return len(numbers) > 1 and numbers[-1] == "1"
+
+
+def _told(process: psutil.Process) -> dict[str, str]:
     """Return the lab's variables of a process."""
     try:
-        found = process.environ() if process is not None else {}
+        found = process.environ()
     except (psutil.Error, OSError):
         return {}
     return {name: value for name, value in found.items() if name.startswith("GPULAB_")}

@@ -11,12 +11,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from api.deadlines import read_deadlines
 from lab.trial.exhausting import TROUBLES, exhausting_text, load_of, start_all
 from lab.trial.running import RunningLab
 from lab.trial.waiting import wait_for
 from quota.clock import to_ms
-from quota.reconcile import STOP_WITHIN
 from quota.store.engine import open_engine, reading
 from quota.store.tables import leases
 from tests.engine import throwaway_engine
@@ -60,9 +58,7 @@ def test_p17_p18_p19_what_is_used_up_is_gone_in_time(case: Case, tmp_path: Path)
                    hub_id=engine.hub_id) as lab,
         recorder("docker", engine.hub_id, tmp_path / "record.jsonl") as record,
     ):  # fmt: skip
-        start_all(lab, case.sessions)
-        promised = wait_for("the worker's note", lambda: _promised(lab, case.sessions),
-                            within_s=30)  # fmt: skip
+        promised = start_all(lab, case.sessions)
         with TROUBLES[case.trouble](lab):
             if case.trouble == "busy-hub":
                 load = load_of(lab.pid_of("hub"), for_s=5)
@@ -83,15 +79,6 @@ def test_p17_p18_p19_what_is_used_up_is_gone_in_time(case: Case, tmp_path: Path)
         found = differences(record.read(), charged_spans(books))
         books.dispose()
         assert not found, found
-
-
-def _promised(lab: RunningLab, count: int) -> dict[UUID, datetime]:
-    """Return until when each session is paid, as the watchdog is told."""
-    note = read_deadlines(lab.state.root / "deadlines.json")
-    found = (
-        {UUID(one.lease_id): one.deadline - STOP_WITHIN for one in note.sessions} if note else {}
-    )
-    return found if len(found) == count else {}
 
 
 def _paid_until(lab: RunningLab) -> dict[UUID, datetime | None]:
