@@ -25,7 +25,7 @@ NUMBERS = {"tick_s": 15, "grace_s": 20, "hold_step_s": 600, "minimum_start_s": 3
 _FIRST_S = 60
 _APART_S = 2
 # Until all run they cost next to nothing, so that it does not matter how long that takes.
-_COSTS, _COSTS_NOTHING = "weight_mgpu: 250", "weight_mgpu: 1"
+_COSTS, _COSTS_NOTHING = "weight_mgpu: 250", "weight_mgpu: 2"
 _STARTS_AT_ONCE = 4
 _SOON = timedelta(hours=1)
 _ASKING_AT_ONCE = 6
