@@ -50,6 +50,10 @@ test: ## Install what the tests need and run all but the long ones (ARGS="tests/
 test-long: ## Run the long tests: more seeds, more kills
 	@scripts/test.sh -m long $(ARGS)
 
+.PHONY: faults
+faults: ## Kill, stop and starve every part of the lab in turn: the long tests of faults alone
+	@scripts/test.sh -m long tests/faults tests/crash $(ARGS)
+
 .PHONY: sim
 sim: ## Look for faults of the books by simulation, on both databases (ARGS="--seeds 50")
 	@scripts/setup.sh dev && scripts/system-packages.sh

@@ -17,9 +17,17 @@ from quota.reconcile import StopOrder
 
 log = structlog.get_logger()
 
-# 20 sessions that end together must all be gone in time although each stop takes a second or two.
-_AT_ONCE = 16
+# Where a blackout begins all sessions end together, and each may take the hub's time, its grace
+# and a kill: nobody may have to wait for a second round, which would come too late.
+_AT_ONCE = 64
 _LOOK_EVERY_S = 0.25
+
+# Here the hub holds the session for ended, or never knew it. Under the same name it may be
+# starting another one by now, and a stop would hit that.
+_HUB_HAS_NO_PART = frozenset({
+    "person", "left_line", "spawn_failed", "server_gone", "orphan", "not_admitted",
+    "never_started",
+})  # fmt: skip
 
 
 class Enforcer:
@@ -93,6 +101,8 @@ class Enforcer:
 
     def _end_by_hub(self, order: StopOrder) -> bool:
         """Give the hub its chance, so that its pages tell the truth at once."""
+        if order.reason in _HUB_HAS_NO_PART:
+            return False
         until = time.monotonic() + self._hub_budget_s
         if not self._stop_server(order.account, order.server_name):
             return False
@@ -101,6 +111,9 @@ class Enforcer:
             if not self._is_running(order.ref):
                 return True
             time.sleep(_LOOK_EVERY_S)
+        # It said yes, or nothing; perhaps it hangs, or waits for a proxy that is dead.
+        log.error("hub_did_not_stop", lease=str(order.lease_id), waited_s=self._hub_budget_s,
+                  alarm=True)  # fmt: skip
         return False
 
     def _is_running(self, ref: str) -> bool:

@@ -23,14 +23,18 @@ class HubClient:
         )
 
     def stop_server(self, user: str, server_name: str) -> bool:
-        """Ask for a stop; True when the hub took the request.
+        """Ask for a stop; True when the hub took the request, or may have.
 
-        The runtime shows what became of it.
+        The runtime shows what became of it. A hub that is silent may be at it: it answers when
+        the session is gone, or after its slow_stop_timeout.
         """
         path = f"/users/{quote(user, safe='')}"
         path += f"/servers/{quote(server_name, safe='')}" if server_name else "/server"
         try:
             reply = self._http.delete(path)
+        except httpx2.ReadTimeout:
+            log.warning("hub_stop_unanswered", after_s=_TIMEOUT_S)
+            return True
         except httpx2.HTTPError as error:
             log.warning("hub_stop_failed", error=type(error).__name__)
             return False

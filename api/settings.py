@@ -96,6 +96,15 @@ class WatchdogSettings(BaseSettings):
     hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
     watch_every_s: float = Field(default=5.0, ge=0.1, le=60, description="How often to look.")
     watch_grace_s: int = Field(default=20, ge=0, le=600, description="Time to stop by itself.")
+    watchdog_metrics_host: str = Field(
+        default="127.0.0.1", description="Address of the watchdog's metrics."
+    )
+    watchdog_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the watchdog's metrics; 0: none."
+    )
+    foreign_gpus: Literal["alarm", "stop"] = Field(
+        default="alarm", description="What is done about containers with a GPU, not the lab's."
+    )
 
 
 # What only the hub, the launcher and the gate read; named here so that `gpulab check` can find a

@@ -6,7 +6,9 @@ are all dead. While the worker lives it has nothing to do, since deadlines move 
 
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -14,17 +16,21 @@ from types import FrameType
 import structlog
 
 from api.deadlines import Deadlines, SessionDeadline, read_deadlines
+from api.foreign import ForeignWatch
 from api.logs import configure_logs
 from api.runtimes.choose import open_runtime
+from api.runtimes.docker import DockerRuntime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WatchdogSettings
 from api.starting import plain_exit
 from api.steady import steady_clock
-from quota.clock import Clock
+from api.watchdog_metrics import WatchdogMetrics
+from api.worker_metrics import served
+from quota.clock import Clock, SystemClock
 
 log = structlog.get_logger()
 
-_AT_ONCE = 16
+_AT_ONCE = 64
 
 
 def overdue(some: Deadlines | None, now: datetime) -> tuple[SessionDeadline, ...]:
@@ -37,11 +43,15 @@ def overdue(some: Deadlines | None, now: datetime) -> tuple[SessionDeadline, ...
 class Watchdog:
     """Looks at the file, and acts on the runtime."""
 
-    def __init__(self, path: Path, runtime: Runtime, clock: Clock, *, grace_s: int) -> None:
+    def __init__(
+        self, path: Path, runtime: Runtime, clock: Clock, *, grace_s: int,
+        metrics: WatchdogMetrics,
+    ) -> None:  # fmt: skip
         self._path = path
         self._runtime = runtime
         self._clock = clock
         self._grace_s = grace_s
+        self._metrics = metrics
         self._last: Deadlines | None = None
 
     def look(self) -> int:
@@ -53,6 +63,8 @@ class Watchdog:
         else:
             # A broken or missing note is no reason to let go of the last good one.
             self._last = found or self._last
+        if self._last is not None:
+            self._metrics.note_written(self._last.written_at)
         late = overdue(self._last, self._clock.now())
         if not late:
             return 0
@@ -82,16 +94,21 @@ class Watchdog:
 
 def main() -> None:
     """Watch until SIGTERM or SIGINT."""
-    configure_logs("watchdog")
+    metrics = WatchdogMetrics()
+    configure_logs("watchdog", on_alarm=metrics.count_alarm)
     with plain_exit():
-        watch(WatchdogSettings())
+        settings = WatchdogSettings()
+        port, host = settings.watchdog_metrics_port, settings.watchdog_metrics_host
+        with served_if_possible(metrics, port, host=host):
+            watch(settings, metrics)
 
 
-def watch(settings: WatchdogSettings) -> None:
+def watch(settings: WatchdogSettings, metrics: WatchdogMetrics) -> None:
     """Put a watchdog together and let it look."""
     runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     path = settings.state_dir / "deadlines.json"
-    watchdog = Watchdog(path, runtime, steady_clock(), grace_s=settings.watch_grace_s)
+    watchdog = Watchdog(path, runtime, steady_clock(), grace_s=settings.watch_grace_s,
+                        metrics=metrics)  # fmt: skip
     stopped = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -100,12 +117,45 @@ def watch(settings: WatchdogSettings) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     log.info("watchdog_started", runtime=runtime.name)
+    if settings.spawner == "docker":
+        # Beside, so that nobody else's container that will not end holds up a deadline.
+        threading.Thread(
+            target=_watch_foreign, args=(settings, metrics, stopped), daemon=True
+        ).start()
     while not stopped.wait(settings.watch_every_s):
         try:
             watchdog.look()
         except Exception:
             # It is the last line: whatever is wrong with one look, there is a next one.
+            metrics.count_look("broken")
             log.exception("look_broken", alarm=True)
+        else:
+            metrics.count_look("done")
+
+
+def _watch_foreign(
+    settings: WatchdogSettings, metrics: WatchdogMetrics, stopped: threading.Event
+) -> None:
+    engine = DockerRuntime(settings.hub_id, SystemClock())
+    foreign = ForeignWatch(engine, settings.foreign_gpus, grace_s=settings.watch_grace_s)
+    while not stopped.wait(settings.watch_every_s):
+        try:
+            metrics.note_foreign(foreign.look())
+        except RuntimeUnavailable as error:
+            log.warning("neighbours_not_seen", error=str(error)[:200])
+        except Exception:
+            log.exception("look_broken", alarm=True)
+
+
+@contextmanager
+def served_if_possible(metrics: WatchdogMetrics, port: int, *, host: str) -> Iterator[None]:
+    """Serve the metrics if the port can be had; the last line does not fall for a taken port."""
+    with ExitStack() as serving:
+        try:
+            serving.enter_context(served(metrics, port, host=host))
+        except OSError as error:
+            log.error("metrics_not_served", port=port, error=str(error), alarm=True)
+        yield
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from api.policy import LabFile
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
+from api.sightings import Sightings
 from api.starting import plain_exit, require_current
 from api.steady import steady_clock
 from api.worker_metrics import WorkerMetrics, served
@@ -61,6 +62,7 @@ class Worker:
         policy: LabFile,
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
+        sightings: Sightings | None = None,
         is_sole: Callable[[], bool] = lambda: True,
         memory: MemoryHolder | None = None,
         on_ticked: Callable[[], None] = lambda: None,
@@ -73,6 +75,7 @@ class Worker:
         self._policy = policy
         self._save_deadlines = save_deadlines
         self._metrics = metrics
+        self._sightings = sightings or Sightings(None)
         self._memory = memory
         self._on_ticked = on_ticked
         self._last_checkpoint = books.clock.now() - _CHECKPOINT_EVERY
@@ -90,9 +93,10 @@ class Worker:
             self._books.lab = self._policy.lab
         self._enforcer.grace_s = self._books.lab.policy.grace_s
         seen_at = self._books.clock.now()
-        observed = self._runtime.observe()
+        observed = self._sightings.complete(self._runtime.observe())
         failpoint("observed")
         result = self._books.tick(observed, seen_at=seen_at)
+        self._sightings.forget()
         self._write_deadlines(result)
         self._enforcer.carry_out(result.stops)
         failpoint("stops_begun")
@@ -144,6 +148,8 @@ class Worker:
         except (RuntimeUnavailable, BooksUnavailable) as error:
             outcome = "failed"
             log.warning("tick_failed", error=type(error).__name__, detail=str(error))
+            if isinstance(error, BooksUnavailable):
+                self._sightings.look(self._runtime, self._books.clock)
         except Exception:
             # A fault of ours must not end metering for everybody; the alarm is the stale tick.
             outcome = "broken"
@@ -162,9 +168,9 @@ class Worker:
         tick_s = float(self._books.lab.policy.tick_s)
         if result is None or result.next_end_at is None:
             return tick_s
+        # It lay ahead when the pass began; a slow pass may have come too late for it.
         until_end_s = ms_between(self._books.clock.now(), result.next_end_at) / 1000
-        # What is over already is in the enforcer's hands: look again at the usual time.
-        return min(tick_s, until_end_s + 0.001) if until_end_s > 0 else tick_s
+        return min(tick_s, max(until_end_s, 0.0) + 0.001)
 
     def _write_deadlines(self, result: TickResult) -> None:
         sessions = tuple(
@@ -200,25 +206,29 @@ def main() -> None:
     with plain_exit():
         settings = WorkerSettings()
         stopped = threading.Event()
-        url = settings.database_url.get_secret_value()
+        url, clock = settings.database_url.get_secret_value(), steady_clock()
+        runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
+        sightings = Sightings(settings.state_dir / "sightings.json")
         with (
-            sole_holder(url, "worker", give_up=stopped) as is_sole,
+            sole_holder(url, "worker", give_up=stopped,
+                        on_away=lambda: sightings.look(runtime, clock)) as is_sole,
             served(metrics, settings.worker_metrics_port, host=settings.worker_metrics_host),
             watched_parts(metrics, settings.spawner),
-        ):
-            run_worker(settings, url, stopped, steady_clock(), metrics, is_sole=is_sole)
+        ):  # fmt: skip
+            run_worker(settings, url, stopped, clock, metrics, runtime=runtime,
+                       sightings=sightings, is_sole=is_sole)  # fmt: skip
 
 
 def run_worker(
     settings: WorkerSettings, url: str, stopped: threading.Event, clock: Clock,
-    metrics: WorkerMetrics, *, is_sole: Callable[[], bool],
+    metrics: WorkerMetrics, *, runtime: Runtime, sightings: Sightings,
+    is_sole: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
     engine = open_engine(url, pool_size=3)
     require_current(engine)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
-    runtime = open_runtime(settings.spawner, settings.state_dir, settings.hub_id)
     gpus, why = choose_gpus(policy.lab.gpus.mode, policy.lab.gpus.declared)
     log.info("worker_started", runtime=runtime.name, gpus=why)
     hub = HubClient(settings.hub_api_url, settings.secret("service_token"))
@@ -231,7 +241,8 @@ def run_worker(
     worker = Worker(
         books, runtime, enforcer, gpus, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
-        metrics=metrics, is_sole=is_sole, memory=watch.memory, on_ticked=watch.ticked.set,
+        metrics=metrics, sightings=sightings, is_sole=is_sole, memory=watch.memory,
+        on_ticked=watch.ticked.set,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)

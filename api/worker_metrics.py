@@ -6,6 +6,7 @@ An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -14,12 +15,22 @@ from api.gpus.devices import GpuLook
 from quota.session_states import STATE_NAMES
 
 ALARMS = (
-    "session_not_stopped", "stop_broken", "session_adopted", "tick_broken", "known_hole",
+    "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
+    "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
+    "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
     "look_broken", "gpu_lost", "memory_not_held",
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
+
+
+class HasRegistry(Protocol):
+    """The counts of one process."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where they are registered."""
 
 
 class WorkerMetrics:
@@ -121,7 +132,7 @@ class _GpuMetrics:
 
 
 @contextmanager
-def served(metrics: WorkerMetrics, port: int, *, host: str = "127.0.0.1") -> Iterator[None]:
+def served(metrics: HasRegistry, port: int, *, host: str = "127.0.0.1") -> Iterator[None]:
     """Serve the metrics while the block runs; port 0 serves nothing."""
     if not port:
         yield

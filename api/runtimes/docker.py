@@ -28,6 +28,7 @@ class DockerRuntime:
     name = "docker"
 
     def __init__(self, hub_id: str, clock: Clock, *, base_url: str | None = None) -> None:
+        self._hub_id = hub_id
         self._label = f"{HUB}={hub_id}"
         self._clock = clock
         self._base_url = base_url
@@ -37,13 +38,13 @@ class DockerRuntime:
     def observe(self) -> list[Observed]:
         """Return every container of this hub that exists, by inspection of each."""
         listed = self._ask("containers", all=True, filters={"label": [self._label]})
-        found = [self._inspect(one["Id"]) for one in listed]
+        found = [self.inspect(one["Id"]) for one in listed]
         seen = [observed_from(one) for one in found if one is not None]
         return [one for one in seen if one is not None]
 
     def is_running(self, ref: str) -> bool:
         """Tell whether a container runs (a paused one does)."""
-        found = self._inspect(ref)
+        found = self.inspect(ref)
         return found is not None and _runs(found["State"])
 
     def stop(self, ref: str, grace_s: int) -> None:
@@ -76,7 +77,7 @@ class DockerRuntime:
         except NotFound:
             return
         except RuntimeUnavailable:
-            if self._inspect(ref) is not None:
+            if self.inspect(ref) is not None:
                 raise
 
     def wait_event(self, timeout_s: float) -> bool:
@@ -98,6 +99,19 @@ class DockerRuntime:
         at_ms = now_ms if event is None else int(event["timeNano"]) // 1_000_000 + 1
         self._events_from_ms = max(since_ms, at_ms)
         return event is not None
+
+    def others(self) -> list[str]:
+        """Return the running containers that are not this hub's; only the watchdog may ask."""
+        listed = self._ask("containers")
+        return [one["Id"] for one in listed if (one["Labels"] or {}).get(HUB) != self._hub_id]
+
+    def inspect(self, ref: str) -> dict[str, Any] | None:
+        """Return all that the engine knows of a container; None when it is gone."""
+        try:
+            found: dict[str, Any] = self._ask("inspect_container", ref)
+        except NotFound:
+            return None
+        return found
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -124,13 +138,6 @@ class DockerRuntime:
                 **(where if self._base_url else kwargs_from_env()),
             )
         return self._client
-
-    def _inspect(self, ref: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = self._ask("inspect_container", ref)
-        except NotFound:
-            return None
-        return found
 
     def _check_gone(self, ref: str) -> None:
         if self.is_running(ref):

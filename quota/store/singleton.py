@@ -18,17 +18,20 @@ _LOCK_KEYS = {"worker": 7_204_511}
 
 
 @contextmanager
-def sole_holder(url: str, name: str, *, give_up: threading.Event) -> Iterator[Callable[[], bool]]:
+def sole_holder(
+    url: str, name: str, *, give_up: threading.Event,
+    on_away: Callable[[], None] = lambda: None,
+) -> Iterator[Callable[[], bool]]:  # fmt: skip
     """Wait until nobody else holds the role, then hold it until the block ends.
 
     Yields a question to ask before each piece of work: whether the role is still held. A
     database that was restarted has forgotten its locks; asking takes the lock again, unless
-    somebody else was faster.
+    somebody else was faster. `on_away` is called whenever the database does not answer.
 
     SQLite: a lock on a file beside the database. PostgreSQL: an advisory lock held by one open
     transaction, which also works behind a pooler that shares sessions.
     """
-    with _lock_of(url, name) as take:
+    with _lock_of(url, name, on_away) as take:
         while not give_up.is_set() and not take():
             give_up.wait(_TRY_EVERY_S)
         yield take
@@ -42,13 +45,15 @@ def held_if_free(url: str, name: str) -> Iterator[bool]:
 
 
 @contextmanager
-def _lock_of(url: str, name: str) -> Iterator[Callable[[], bool]]:
+def _lock_of(
+    url: str, name: str, on_away: Callable[[], None] = lambda: None
+) -> Iterator[Callable[[], bool]]:
     """Yield what takes a lock, or tells that it is taken already; at the end it is given back."""
     if make_url(url).get_backend_name() == "sqlite":
         with Path(f"{make_url(url).database}.{name}.lock").open("w") as handle:
             yield lambda: _flock(handle.fileno())
         return
-    lock = _AdvisoryLock(url, _LOCK_KEYS[name])
+    lock = _AdvisoryLock(url, _LOCK_KEYS[name], on_away)
     try:
         yield lock.take
     finally:
@@ -66,9 +71,10 @@ def _flock(handle: int) -> bool:
 class _AdvisoryLock:
     """PostgreSQL's lock of a transaction that stays open for the life of the holder by design."""
 
-    def __init__(self, url: str, key: int) -> None:
+    def __init__(self, url: str, key: int, on_away: Callable[[], None]) -> None:
         self._engine = open_engine(url, pool_size=1)
         self._key = key
+        self._on_away = on_away
         self._connection: Connection | None = None
 
     def take(self) -> bool:
@@ -83,6 +89,7 @@ class _AdvisoryLock:
             return bool(self._connection.execute(query, {"key": self._key}).scalar_one())
         except DBAPIError:
             self._let_go()
+            self._on_away()
             return False
 
     def close(self) -> None:

@@ -4,12 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
 from api.deadlines import Deadlines, SessionDeadline, read_deadlines, write_deadlines
-from api.watchdog import Watchdog, overdue
+from api.watchdog import Watchdog, overdue, served_if_possible
+from api.watchdog_metrics import ALARMS, OUTCOMES, WatchdogMetrics
 from quota.clock import ManualClock
+from tests.api.processes import free_port
 from tests.api.runtime import FakeRuntime, session
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -31,7 +34,9 @@ class Watch:
         self.path = folder / "deadlines.json"
         self.clock = ManualClock(NOON)
         self.runtime = FakeRuntime(self.clock.now)
-        self.watchdog = Watchdog(self.path, self.runtime, self.clock, grace_s=1)
+        self.metrics = WatchdogMetrics()
+        self.watchdog = Watchdog(self.path, self.runtime, self.clock, grace_s=1,
+                                 metrics=self.metrics)  # fmt: skip
 
     def run(self, *refs: str) -> None:
         for ref in refs:
@@ -136,3 +141,42 @@ def test_a_runtime_that_does_not_answer_is_asked_again(watch: Watch) -> None:
     assert watch.watchdog.look() == 0
     watch.runtime.is_away = False
     assert watch.watchdog.look() == 1
+
+
+# -- its metrics ----------------------------------------------------------------------------------
+
+
+def test_the_age_of_the_note_shows_that_the_worker_is_dead(watch: Watch) -> None:
+    def shown() -> float | None:
+        return watch.metrics.registry.get_sample_value("gpulab_watchdog_note_timestamp_seconds")
+
+    watch.watchdog.look()
+    assert shown() == 0, "there is none yet"
+    write_deadlines(watch.path, _note())
+    for _ in range(3):
+        watch.watchdog.look()
+        watch.clock.advance(HORIZON)
+    assert shown() == NOON.timestamp()
+
+
+def test_every_alarm_of_the_watchdog_is_counted_from_the_start() -> None:
+    metrics, port = WatchdogMetrics(), free_port()
+    metrics.count_alarm("session_outlived_deadline")
+    metrics.count_look("done")
+    with served_if_possible(metrics, port, host="127.0.0.1"):
+        text = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+    assert 'gpulab_watchdog_alarms_total{event="session_outlived_deadline"} 1.0' in text
+    assert 'gpulab_watchdog_looks_total{outcome="done"} 1.0' in text
+    for label in (*ALARMS, *OUTCOMES):
+        assert f'"{label}"' in text
+
+
+def test_p29_a_taken_port_does_not_end_the_last_line() -> None:
+    metrics, port = WatchdogMetrics(), free_port()
+    with (
+        served_if_possible(metrics, port, host="127.0.0.1"),
+        capture_logs() as logs,
+        served_if_possible(WatchdogMetrics(), port, host="127.0.0.1"),
+    ):
+        pass
+    assert [one["event"] for one in logs if one.get("alarm")] == ["metrics_not_served"]

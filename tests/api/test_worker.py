@@ -215,7 +215,9 @@ def test_the_next_pass_is_when_the_first_one_runs_out(bench: Bench) -> None:
     bench.desk.clock.advance(timedelta(minutes=59, seconds=55))
     result = bench.worker.tick()
     assert bench.worker._wait_s(result) == pytest.approx(5.001)
-    bench.desk.clock.advance(timedelta(seconds=-30))
+    bench.desk.clock.advance(timedelta(seconds=5))
+    assert bench.worker._wait_s(result) == pytest.approx(0.001), "the pass itself took too long"
+    bench.desk.clock.advance(timedelta(seconds=-35))
     assert bench.worker._wait_s(result) == 15
     assert bench.worker._wait_s(None) == 15
 

@@ -19,6 +19,7 @@ from api.metrics import Metrics
 from api.problems import OWN_CODES, STATUS
 from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
+from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
 from hub.culler import CullerSettings
@@ -58,7 +59,8 @@ def settings_rows() -> list[tuple[str, ...]]:
 
 def metric_rows() -> list[tuple[str, ...]]:
     books: Any = _NoBooks()
-    registries = (("service", Metrics(books).registry), ("worker", WorkerMetrics().registry))
+    registries = (("service", Metrics(books).registry), ("worker", WorkerMetrics().registry),
+                  ("watchdog", WatchdogMetrics().registry))  # fmt: skip
     return [
         (f"`{family.name}{'_total' if family.type == 'counter' else ''}`", family.type, where,
          family.documentation)

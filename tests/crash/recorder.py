@@ -1,10 +1,12 @@
 """A record of what really ran, kept by a program of its own: the witness of the crash tests.
 
 It shares no code with the lab. Processes are found by their mark in the process table, containers
-by the engine's own events. One line of JSON for each session, when it is gone or when told to end.
+by the engine's own events, or, where the engine itself is killed, by their first process in the
+kernel's table. One line of JSON for each session, when it is gone or when told to end.
 
     python -m tests.crash.recorder process STATE_DIR OUT
     python -m tests.crash.recorder docker HUB_ID OUT
+    python -m tests.crash.recorder kernel HUB_ID OUT
 """
 
 import json
@@ -19,6 +21,7 @@ import docker
 import psutil
 
 _LOOK_EVERY_S = 0.05
+_BECOMES_WITHIN_S = 10.0
 _stopped = threading.Event()
 
 
@@ -77,6 +80,50 @@ def _mark_of(process: psutil.Process, state: Path) -> dict[str, Any] | None:
     return {"lease_id": wanted["lease_id"], "account": wanted["account"], "pid": process.pid}
 
 
+def watch_first_processes(hub_id: str, out: Path) -> None:
+    """Note when each container's first process began, by the kernel, and when it was gone."""
+    running: dict[tuple[int, float], dict[str, Any]] = {}
+    while not _stopped.is_set():
+        seen = set()
+        for process in psutil.process_iter():
+            key = (process.pid, process.create_time())
+            if key in running:
+                seen |= set() if _is_zombie(process) else {key}
+                continue
+            # A container's process is the engine's own program before it becomes the session's.
+            if time.time() - key[1] > _BECOMES_WITHIN_S:
+                continue
+            told = _told(process)
+            if told.get("GPULAB_TEST_HUB") == hub_id and _is_first(process.pid):
+                seen.add(key)
+                running[key] = {"lease_id": told["GPULAB_LEASE"], "account": "",
+                                "started_ms": round(key[1] * 1000)}  # fmt: skip
+        for key in set(running) - seen:
+            _write(out, {**running.pop(key), "gone_ms": round(time.time() * 1000)})
+        _stopped.wait(_LOOK_EVERY_S)
+    for one in running.values():
+        _write(out, {**one, "gone_ms": None})
+
+
+def _is_first(pid: int) -> bool:
+    """Tell whether a process is number 1 of its own container."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+    return len(numbers) > 1 and numbers[-1] == "1"
+
+
+def _told(process: psutil.Process) -> dict[str, str]:
+    """Return the lab's variables of a process."""
+    try:
+        found = process.environ()
+    except (psutil.Error, OSError):
+        return {}
+    return {name: value for name, value in found.items() if name.startswith("GPULAB_")}
+
+
 def watch_containers(hub_id: str, out: Path) -> None:
     """Note the engine's own words on starts and deaths, to the nanosecond."""
     client = docker.APIClient(version="auto", **docker.utils.kwargs_from_env())
@@ -116,6 +163,8 @@ def main() -> None:
     Path(out).touch()
     if kind == "process":
         watch_processes(Path(where), Path(out))
+    elif kind == "kernel":
+        watch_first_processes(where, Path(out))
     else:
         watch_containers(where, Path(out))
 

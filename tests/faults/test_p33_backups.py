@@ -219,12 +219,15 @@ def test_a_lock_that_the_database_forgot_is_taken_again(postgres_url: str) -> No
     admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     end_all = text("SELECT pg_terminate_backend(pid) FROM pg_locks "
                    "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()")  # fmt: skip
-    never = threading.Event()
-    with sole_holder(postgres_url, "worker", give_up=never) as is_sole:
+    never, away = threading.Event(), list[int]()
+    with sole_holder(postgres_url, "worker", give_up=never,
+                     on_away=lambda: away.append(1)) as is_sole:  # fmt: skip
         assert is_sole()
         with admin.connect() as connection:
             connection.execute(end_all)
+        assert not away
         assert not is_sole()
+        assert away == [1], "told when the database did not answer"
         assert is_sole()
         with admin.connect() as connection:
             connection.execute(end_all)
@@ -232,6 +235,7 @@ def test_a_lock_that_the_database_forgot_is_taken_again(postgres_url: str) -> No
         with sole_holder(postgres_url, "worker", give_up=never) as is_other:
             assert is_other()
             assert not is_sole()
+            assert len(away) == 2, "another holder is no outage"
         # The server lets go of the lock when it sees that the other's connection is closed.
         wait_until("the lock is free", is_sole)
     admin.dispose()
