@@ -18,11 +18,10 @@ from quota.errors import NoSuchAccount
 from quota.explanation import Explanation, explain
 from quota.gpu_sharing import notes_for_scholars
 from quota.lab import Lab
-from quota.leases import Lease
+from quota.leases import Lease, end_text
 from quota.ledger import Account
 from quota.line_answers import Forecasts, line_view
 from quota.placement import count_slots, without
-from quota.reconcile import end_text
 from quota.requests import Asked
 from quota.standing import with_states
 from quota.store import reads

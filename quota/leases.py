@@ -136,3 +136,8 @@ def ended(lease: Lease, *, reason: str, at: datetime) -> Lease:
     assert lease.is_open
     assert not lease.hold, "a hold is posted or voided before the end"
     return replace(lease, state="ended", ended_at=at, end_reason=reason, gpu_uuid=None)
+
+
+def end_text(reason: str | None) -> str | None:
+    """Say in a plain sentence why a session ended."""
+    return None if reason is None else END_TEXTS.get(reason, "The session has ended.")

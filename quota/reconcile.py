@@ -18,7 +18,7 @@ from quota.endings import Ending, closing, ending_of, runs_out_at
 from quota.entitlement import next_allowance
 from quota.lab import Lab
 from quota.lab_people import Section
-from quota.leases import END_TEXTS, Lease, activated, ended, stopping
+from quota.leases import Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
 from quota.overdue import time_out
@@ -292,15 +292,6 @@ def _notice(
 def _order(account: Account, lease: Lease) -> StopOrder:
     assert lease.ref is not None
     return StopOrder(
-        lease_id=lease.id,
-        ref=lease.ref,
-        account=account.name,
-        server_name=lease.server_name,
-        reason=lease.stop_reason or "",
-        paid_until=lease.paid_until,
-    )
-
-
-def end_text(reason: str | None) -> str | None:
-    """Say in a plain sentence why a session ended."""
-    return None if reason is None else END_TEXTS.get(reason, "The session has ended.")
+        lease_id=lease.id, ref=lease.ref, account=account.name, server_name=lease.server_name,
+        reason=lease.stop_reason or "", paid_until=lease.paid_until,
+    )  # fmt: skip

@@ -8,9 +8,8 @@ import pytest
 
 from quota.amount import GpuTime
 from quota.audit import By
-from quota.leases import END_TEXTS
+from quota.leases import END_TEXTS, end_text
 from quota.observed import Observed
-from quota.reconcile import end_text
 from tests.quota.books import NOON, Desk, hours
 
 SECOND = timedelta(seconds=1)
