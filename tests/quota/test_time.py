@@ -1,6 +1,7 @@
 """P11, P13, P16: clocks that jump or run wrong, edits under running sessions, short sessions."""
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -137,9 +138,12 @@ def test_p13_catches_a_cut_that_waits_for_the_next_week(
     """The negative control: an allowance, once given, stays as it is."""
     right = allowances._give_or_adjust
 
-    def once(account: Account, week: Week, amount: GpuTime, why: str, *, now: datetime) -> None:
+    def once(
+        account: Account, week: Week, amount: GpuTime, why: str, *, now: datetime,
+        begins: Callable[[datetime], bool],
+    ) -> None:  # fmt: skip
         if account.allowance_from != week.starts_at:
-            right(account, week, amount, why, now=now)
+            right(account, week, amount, why, now=now, begins=begins)
 
     monkeypatch.setattr(allowances, "_give_or_adjust", once)
     with pytest.raises(AssertionError):
