@@ -103,6 +103,11 @@ class Stack:
         assert may_fail or done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
+    def firewall(self, what: str, *, may_fail: bool = False) -> None:
+        """Let the rules of this lab's network be removed, for example, by its own program."""
+        self.compose("run", "--rm", "--no-deps", "network", "python", "-m", "lab.firewall", what,
+                     may_fail=may_fail)  # fmt: skip
+
     def lab_command(self, *words: str) -> Any:
         """Run `gpulab ... --json` where the worker is."""
         return json.loads(self.compose("exec", "-T", "worker", "gpulab", *words, "--json"))
@@ -166,8 +171,7 @@ def _clear(stack: Stack) -> None:
     for one in stack.sessions(ended_too=True):
         stack.engine.client.remove_container(one["Id"], force=True, v=True)
     stack.compose("stop", "network", may_fail=True)
-    stack.compose("run", "--rm", "--no-deps", "network", "sh", "/srv/network.sh", "remove",
-                  may_fail=True)  # fmt: skip
+    stack.firewall("remove", may_fail=True)
     stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", may_fail=True)
 
 

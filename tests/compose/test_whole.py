@@ -116,7 +116,7 @@ def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: St
 
             # Without the rules the same listener is reached: it is they that keep it away.
             stack.compose("stop", "network")
-            stack.compose("run", "--rm", "--no-deps", "network", "sh", "/srv/network.sh", "remove")
+            stack.firewall("remove")
             assert tried(stack, first["Id"], blocked[0]) == {blocked[0]: "reached"}
             stack.compose("start", "network")
             wait_for("the rules", lambda: tried(stack, first["Id"], blocked[0])

@@ -9,14 +9,23 @@ import pytest
 from api.cli_settings import CliSettings
 from api.doctor.securing import look_at_securing, securing_findings
 from lab import securing
-from lab.egress import Openings, chains_of, jumps_in, networks_in, resolvers_in, restore_text
+from lab.egress import (
+    Openings,
+    chains_of,
+    jumps_in,
+    networks_in,
+    resolvers_in,
+    restore_text,
+    rules_of,
+)
 from lab.errors import CannotStart
-from lab.firewall import NotGuarded
+from lab.firewall_settings import FirewallSettings, openings_of, place_of
 from lab.gating import shared_folders
 from lab.network import SessionNetwork
 from lab.securing import secure_sessions
 from lab.settings import LabSettings
 from lab.state import State, prepare
+from lab.tables import NotGuarded
 
 OPENINGS = Openings(doors=(("172.20.0.1", 8081),), resolvers=("10.0.0.53", "fd00::53"),
                     also=("10.9.0.0/16",))  # fmt: skip
@@ -29,9 +38,9 @@ def rules(name: str, text: str) -> list[str]:
 
 def test_p40_what_is_open_comes_before_what_is_closed() -> None:
     out, own = chains_of("gpulab")
-    text = restore_text("gpulab", "br-1", OPENINGS, 4)
+    text = restore_text(rules_of("gpulab", "br-1", OPENINGS, 4))
     passed = rules(out, text)
-    first_closed = next(n for n, rule in enumerate(passed) if rule.endswith("DROP"))
+    first_closed = next(n for n, rule in enumerate(passed) if rule.startswith("-d 0.0.0.0"))
     assert all(rule.endswith("DROP") for rule in passed[first_closed:])
     opened = " ".join(passed[:first_closed])
     assert all(one in opened for one in ("172.20.0.1", "10.0.0.53", "10.9.0.0/16"))
@@ -40,14 +49,28 @@ def test_p40_what_is_open_comes_before_what_is_closed() -> None:
     assert "10.9.0.0/16" not in " ".join(rules(own, text)), "nothing of this machine itself"
 
 
-def test_p40_hub_and_proxy_in_containers_are_let_through() -> None:
-    out, _ = chains_of("gpulab")
-    openings = Openings(doors=(("172.20.0.2", 8081),), callers=("172.20.0.2", "172.20.0.3"))
-    passed = rules(out, restore_text("gpulab", "br-1", openings, 4))
-    assert passed[1:5] == [
-        "-s 172.20.0.2 -o br-1 -j ACCEPT", "-s 172.20.0.2 -j RETURN",
-        "-s 172.20.0.3 -o br-1 -j ACCEPT", "-s 172.20.0.3 -j RETURN",
+def test_p40_hub_and_proxy_in_containers_reach_sessions_and_only_the_hub_more() -> None:
+    out, own = chains_of("gpulab")
+    settings = FirewallSettings(session_bridge="br-1", session_callers="10.77.0.2, 10.77.0.3")
+    openings = openings_of(settings, place_of(settings), ("10.0.0.53",))
+    rules = rules_of("gpulab", "br-1", openings, 4)
+    last = rules[out].index("-o br-1 -j DROP")
+    assert rules[out][2:last] == (
+        "-s 10.77.0.2/32 -o br-1 -j ACCEPT", "-s 10.77.0.3/32 -o br-1 -j ACCEPT",
+        "-d 10.77.0.2/32 -p tcp -m tcp --dport 8081 -j ACCEPT",
+    )  # fmt: skip
+    assert [rule for rule in rules[out] if rule.startswith("-s ") and "-o " not in rule] == [
+        "-s 10.77.0.2/32 -j RETURN",
     ]  # fmt: skip
+    assert not [rule for rule in rules[own] if rule.startswith("-s ")]
+    assert rules_of("gpulab", "br-1", openings, 6)[out][1] == "-o br-1 -j DROP"
+
+
+def test_a_bridge_without_a_hub_and_addresses_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="GPULAB_SESSION_CALLERS"):
+        FirewallSettings(session_bridge="br-1")
+    with pytest.raises(ValueError, match="does not appear"):
+        FirewallSettings(session_bridge="br-1", session_callers="hub")
 
 
 def test_chains_have_names_that_iptables_takes_and_no_other_network_has() -> None:
