@@ -136,6 +136,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         stack.told = _settings(stack)
         (stack.site / "config").mkdir(parents=True)
         (stack.site / "config/lab.yaml").write_text(lab_text())
+        (folder / "datasets").mkdir()
+        (folder / "datasets/hello.txt").write_text("to all")
         lines = "".join(f"{name}={value}\n" for name, value in stack.told.items())
         stack.env_file.write_text(lines)
         try:
@@ -156,6 +158,7 @@ def _settings(stack: Stack) -> dict[str, str]:
         "LAB_NET": f"10.{random.randint(100, 250)}",
         "LAB_HTTP_PORT": f"127.0.0.1:{http}", "LAB_HTTPS_PORT": f"127.0.0.1:{https}",
         "LAB_GRAFANA_PORT": str(grafana),
+        "LAB_DATASETS_DIR": str(stack.folder / "datasets"),
         **{f"LAB_{name.upper()}_IMAGE": _stand_in(name)
            for name in ("caddy", "postgres", "prometheus", "grafana")},
     }  # fmt: skip
