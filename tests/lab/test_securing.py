@@ -2,13 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api.cli_settings import CliSettings
 from api.doctor.securing import look_at_securing, securing_findings
-from lab import securing
+from lab import securing, tables
 from lab.egress import (
     Openings,
     chains_of,
@@ -19,6 +20,7 @@ from lab.egress import (
     rules_of,
 )
 from lab.errors import CannotStart
+from lab.firewall import machine_resolvers, main
 from lab.firewall_settings import FirewallSettings, openings_of, place_of
 from lab.gating import shared_folders
 from lab.network import SessionNetwork
@@ -142,3 +144,52 @@ def test_only_folders_that_are_there_are_shared(tmp_path: Path) -> None:
     for wrong in (tmp_path / "none", tmp_path / "a:b", tmp_path / "{username}"):
         with pytest.raises(CannotStart, match="GPULAB_MODELS_DIR"):
             shared_folders(LabSettings(models_dir=wrong))
+
+
+@pytest.fixture
+def kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Three programs that say nothing, before those of this machine."""
+    for kind in ("", "-nft", "-legacy"):
+        (tmp_path / f"iptables{kind}").write_text("#!/bin/sh\n")
+        (tmp_path / f"iptables{kind}").chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    tables.engines_kind.cache_clear()
+    yield tmp_path
+    tables.engines_kind.cache_clear()
+
+
+def test_p40_the_kind_of_iptables_is_the_engines(kinds: Path) -> None:
+    with pytest.raises(NotGuarded, match="has no chain DOCKER-USER"):
+        tables.engines_kind()
+    assert tables.program(6) == "ip6tables"
+    # That was no answer for good: the engine may start later.
+    (kinds / "iptables-legacy").write_text("#!/bin/sh\necho -N DOCKER-USER\n")
+    assert (tables.program(4), tables.program(6)) == ("iptables-legacy", "ip6tables-legacy")
+
+
+def test_p40_the_machine_has_to_filter_between_the_ports_of_a_bridge(
+    kinds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listing = tmp_path / "listing"
+    told = FirewallSettings(session_bridge="br-1", session_callers="10.77.0.2")
+    place = place_of(told)
+    rules = rules_of("gpulab", "br-1", openings_of(told, place, machine_resolvers()), 4)
+    out, own = chains_of("gpulab")
+    jumps = [f"-A {one} -i br-1 -j {to}" for one, to in (("DOCKER-USER", out), ("INPUT", own))]
+    lines = [f"-A {chain} {rule}" for chain, some in rules.items() for rule in some]
+    listing.write_text("\n".join(["-N DOCKER-USER", *jumps, *lines, ""]))
+    (kinds / "iptables").write_text(f"#!/bin/sh\ncat {listing}\n")
+    monkeypatch.setenv("GPULAB_SESSION_BRIDGE", "br-1")
+    monkeypatch.setenv("GPULAB_SESSION_CALLERS", "10.77.0.2")
+    monkeypatch.setattr("lab.firewall._FILTERS_BRIDGES", tmp_path / "switch")
+    for text, status in (("1\n", 0), ("0\n", 1)):
+        (tmp_path / "switch").write_text(text)
+        assert main(["check"]) == status
+    assert "load br_netfilter" in capsys.readouterr().err
+    (tmp_path / "switch").unlink()
+    assert main(["check"]) == 1
+    assert main(["what"]) == 1
+    assert "say keep, apply, check or remove" in capsys.readouterr().err
