@@ -7,7 +7,7 @@ each network of sessions: one for what this machine passes on, one for what is m
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,12 +23,13 @@ _CLOSED: dict[Family, tuple[str, ...]] = {
     ),
     # The last ones carry IPv4 addresses in them: another way to the closed ones.
     6: (
-        "::/127", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/32", "::ffff:0:0/96",
+        "::/127", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/32", "::ffff:0.0.0.0/96",
         "2002::/16", "2001::/32",
     ),
 }  # fmt: skip
-# Without asking who has an address, nobody on an IPv6 network finds the other.
-_NEIGHBOURS = ("router-solicitation", "neighbour-solicitation", "neighbour-advertisement")
+# Without asking who has an address, nobody on an IPv6 network finds the other: a router's
+# solicitation, a neighbour's, and its advertisement.
+_NEIGHBOURS = (133, 135, 136)
 _KNOWN = "-m conntrack --ctstate RELATED,ESTABLISHED"
 _CHAIN = re.compile(r"-A (\S+) -i (\S+) .*-j (GPULAB-[0-9a-f]{8}-(?:OUT|OWN))$")
 
@@ -44,8 +45,10 @@ class Openings:
     # Private addresses or networks that are open all the same: a mirror of packages, for example.
     also: tuple[str, ...] = ()
     # Who may call sessions from the sessions' own network: hub and proxy, where they are
-    # containers. They are not held to these rules.
+    # containers. For the rest they are held to these rules, since their addresses are there.
     callers: tuple[str, ...] = ()
+    # Which of them may ask anybody but this machine itself: the hub asks others who somebody is.
+    asking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,57 +73,78 @@ def chains_of(network: str) -> tuple[str, str]:
     return f"GPULAB-{digest}-OUT", f"GPULAB-{digest}-OWN"
 
 
-def restore_text(network: str, bridge: str, openings: Openings, family: Family) -> str:
-    """Write both chains as `iptables-restore` takes them: whole, or not at all."""
+def rules_of(
+    network: str, bridge: str, openings: Openings, family: Family
+) -> dict[str, tuple[str, ...]]:
+    """Write down both chains, word for word as `iptables -S` shows them."""
     out, own = chains_of(network)
     ours = _of_family(openings, family)
+    return {out: tuple(_passed_on(bridge, ours, family)), own: tuple(_for_itself(ours, family))}
+
+
+def restore_text(rules: Mapping[str, Iterable[str]]) -> str:
+    """Write chains as `iptables-restore` takes them: whole, or not at all."""
     lines = [
-        "*filter", f":{out} - [0:0]", f":{own} - [0:0]",
-        *(f"-A {out} {rule}" for rule in _passed_on(bridge, ours, family)),
-        *(f"-A {own} {rule}" for rule in _for_itself(ours, family)),
+        "*filter",
+        *(f":{chain} - [0:0]" for chain in rules),
+        *(f"-A {chain} {rule}" for chain, some in rules.items() for rule in some),
         "COMMIT", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
 def _passed_on(bridge: str, openings: Openings, family: Family) -> Iterator[str]:
+    if openings.callers:
+        # Docker itself lets nobody on this network answer another.
+        yield f"-o {bridge} {_KNOWN} -j ACCEPT"
     yield f"{_KNOWN} -j RETURN"
-    for caller in openings.callers:
-        yield f"-s {caller} -o {bridge} -j ACCEPT"
-        yield f"-s {caller} -j RETURN"
+    yield from (f"-s {caller} -o {bridge} -j ACCEPT" for caller in openings.callers)
     for address, port in openings.doors:
-        yield f"-d {address} -p tcp -m tcp --dport {port} -j ACCEPT"
+        yield f"{_to(address)}-p tcp -m tcp --dport {port} -j ACCEPT"
+    yield f"-o {bridge} -j DROP"
+    yield from (f"-s {caller} -j RETURN" for caller in openings.asking)
     for address in openings.resolvers:
-        yield from (f"-d {address} -p {kind} -m {kind} --dport 53 -j RETURN"
+        yield from (f"{_to(address)}-p {kind} -m {kind} --dport 53 -j RETURN"
                     for kind in ("udp", "tcp"))  # fmt: skip
-    yield from (f"-d {network} -j RETURN" for network in openings.also)
-    yield from (f"-d {closed} -j DROP" for closed in _CLOSED[family])
+    yield from (f"{_to(network)}-j RETURN" for network in openings.also)
+    yield from (f"{_to(closed)}-j DROP" for closed in _CLOSED[family])
 
 
 def _for_itself(openings: Openings, family: Family) -> Iterator[str]:
     yield f"{_KNOWN} -j RETURN"
-    yield from (f"-s {caller} -j RETURN" for caller in openings.callers)
     if family == 6:
         yield from (f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN"
                     for kind in _NEIGHBOURS)  # fmt: skip
     for address, port in openings.doors:
-        yield f"-d {address} -p tcp -m tcp --dport {port} -j ACCEPT"
+        yield f"{_to(address)}-p tcp -m tcp --dport {port} -j ACCEPT"
     for address in openings.resolvers:
-        yield from (f"-d {address} -p {kind} -m {kind} --dport 53 -j ACCEPT"
+        yield from (f"{_to(address)}-p {kind} -m {kind} --dport 53 -j ACCEPT"
                     for kind in ("udp", "tcp"))  # fmt: skip
     yield "-j DROP"
 
 
+def _to(network: str) -> str:
+    # What is everywhere, iptables does not show.
+    return "" if network.endswith("/0") else f"-d {network} "
+
+
 def _of_family(openings: Openings, family: Family) -> Openings:
-    def ours(address: str) -> bool:
-        return ipaddress.ip_network(address, strict=False).version == family
+    def ours(texts: Iterable[str]) -> tuple[str, ...]:
+        found = (ipaddress.ip_network(text, strict=False) for text in texts)
+        return tuple(str(one) for one in found if one.version == family)
 
     return Openings(
-        doors=tuple(door for door in openings.doors if ours(door[0])),
-        resolvers=tuple(filter(ours, openings.resolvers)),
-        also=tuple(filter(ours, openings.also)),
-        callers=tuple(filter(ours, openings.callers)),
-    )
+        doors=tuple((one, port) for address, port in openings.doors for one in ours([address])),
+        resolvers=ours(openings.resolvers), also=ours(openings.also),
+        callers=ours(openings.callers), asking=ours(openings.asking),
+    )  # fmt: skip
+
+
+def rules_in(listing: str, chain: str) -> tuple[str, ...]:
+    """Find the rules of a chain, in what `iptables -S` says."""
+    start = f"-A {chain} "
+    return tuple(line.removeprefix(start).strip() for line in listing.splitlines()
+                 if line.startswith(start))  # fmt: skip
 
 
 def jumps_in(listing: str) -> list[Jump]:

@@ -1,20 +1,20 @@
 """Puts the rules of `lab.egress` into the machine's packet filter, and takes them out again.
 
-`python -m lab.firewall apply` for labs that something else than the launcher starts; there are
-`check` and `remove` too. Docker leaves its chain DOCKER-USER and the machine's chain INPUT alone,
-so the rules outlive its restart.
+`python -m lab.firewall keep` for the lab in containers: it puts back what something takes away.
+`apply`, `check` and `remove` are for labs that something else starts. Docker leaves its chain
+DOCKER-USER and the machine's chain INPUT alone, so the rules outlive its restart.
 """
 
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
+from typing import Protocol
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import ValidationError
 
+from lab import tables
 from lab.egress import (
     Family,
     Jump,
@@ -22,23 +22,38 @@ from lab.egress import (
     chains_in,
     chains_of,
     jumps_in,
-    networks_in,
     resolvers_in,
     restore_text,
+    rules_in,
+    rules_of,
 )
 from lab.errors import CannotStart
-from lab.network import SessionNetwork, find_network
+from lab.firewall_settings import FirewallSettings, openings_of, place_of
+from lab.tables import NotGuarded
 
-_PROGRAM: dict[Family, str] = {4: "iptables", 6: "ip6tables"}
-_RESOLV = Path("/etc/resolv.conf")
-_TIME_S = 30
-
-
-class NotGuarded(Exception):
-    """The rules are not in force; the text says why."""
+# Where the machine itself answers for names, the second one says whom it asks.
+_RESOLV = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+_FILTERS_BRIDGES = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+_KEEP_S = 10
 
 
-def guard(network: SessionNetwork, openings: Openings) -> None:
+class Bridged(Protocol):
+    """A network as the packet filter sees it."""
+
+    @property
+    def name(self) -> str:
+        """As the engine knows it."""
+
+    @property
+    def bridge(self) -> str:
+        """The device that its packets come in from."""
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether sessions have addresses of that kind."""
+
+
+def guard(network: Bridged, openings: Openings) -> None:
     """Hold the sessions of a network to the rules; doing it again changes nothing.
 
     Raises:
@@ -46,13 +61,20 @@ def guard(network: SessionNetwork, openings: Openings) -> None:
 
     """
     forget_gone()
-    _guard(network, openings, 4)
-    try:
-        _guard(network, openings, 6)
-    except NotGuarded:
-        # Where the network has no IPv6, no session has a way there.
-        if network.has_ipv6:
-            raise
+    _guard_all(network, openings)
+
+
+def mend(network: Bridged, openings: Openings) -> list[str]:
+    """Put back what is missing of the rules, and return what that was.
+
+    Raises:
+        NotGuarded: the rights or the programs are missing.
+
+    """
+    found = missing(network, openings)
+    if found:
+        _guard_all(network, openings)
+    return found
 
 
 def release(name: str) -> None:
@@ -62,8 +84,8 @@ def release(name: str) -> None:
         NotGuarded: the rights or the programs are missing.
 
     """
-    for family in _PROGRAM:
-        _drop(family, chains=set(chains_of(name)))
+    for family, listing in _listings():
+        _drop(family, listing, chains=set(chains_of(name)))
 
 
 def forget_gone() -> None:
@@ -73,132 +95,108 @@ def forget_gone() -> None:
         NotGuarded: the rights or the programs are missing.
 
     """
-    for family in _PROGRAM:
-        try:
-            listing = _ask(family, "-S")
-        except NotGuarded:
-            if family == 6:
-                return
-            raise
+    for family, listing in _listings():
         devices = {name for _, name in socket.if_nameindex()}
         live = {one.chain for one in jumps_in(listing) if one.bridge in devices}
-        _drop(family, chains=chains_in(listing) - live)
+        _drop(family, listing, chains=chains_in(listing) - live)
 
 
-def missing(network: SessionNetwork) -> list[str]:
-    """Return which of the ways from a network are not guarded.
+def missing(network: Bridged, openings: Openings) -> list[str]:
+    """Return which of the ways from a network are not guarded as they should be.
 
     Raises:
         NotGuarded: the machine does not say.
 
     """
-    families: tuple[Family, ...] = (4, 6) if network.has_ipv6 else (4,)
     return [
-        f"{jump.parent} of {_PROGRAM[family]}"
-        for family in families
-        for jump in _jumps(network, family)
-        if jump not in jumps_in(_ask(family, "-S"))
+        f"{jump.parent} of {tables.program(family)}"
+        for family in _must_guard(network)
+        for jump in _loose(network, openings, family)
     ]
+
+
+def _loose(network: Bridged, openings: Openings, family: Family) -> Iterator[Jump]:
+    listing = tables.ask(family, "-S")
+    rules = rules_of(network.name, network.bridge, openings, family)
+    there = jumps_in(listing)
+    for jump in _jumps(network, listing):
+        if jump not in there or rules_in(listing, jump.chain) != rules[jump.chain]:
+            yield jump
 
 
 def machine_resolvers() -> tuple[str, ...]:
     """Return whom this machine asks for names; the engine asks them from within containers."""
-    try:
-        return resolvers_in(_RESOLV.read_text())
-    except OSError:
-        return ()
+    for path in _RESOLV:
+        try:
+            if found := resolvers_in(path.read_text()):
+                return found
+        except OSError:
+            continue
+    return ()
 
 
-def _guard(network: SessionNetwork, openings: Openings, family: Family) -> None:
-    text = restore_text(network.name, network.bridge, openings, family)
-    _run(f"{_PROGRAM[family]}-restore", "--noflush", "--wait", typed=text)
-    there = jumps_in(_ask(family, "-S"))
-    for jump in _jumps(network, family):
+def _must_guard(network: Bridged) -> tuple[Family, ...]:
+    # Where the network has no IPv6, no session has a way there.
+    return tables.FAMILIES if network.has_ipv6 else (4,)
+
+
+def _guard_all(network: Bridged, openings: Openings) -> None:
+    for family in tables.FAMILIES:
+        try:
+            _guard(network, openings, family)
+        except NotGuarded:
+            if family in _must_guard(network):
+                raise
+
+
+def _guard(network: Bridged, openings: Openings, family: Family) -> None:
+    tables.restore(family, restore_text(rules_of(network.name, network.bridge, openings, family)))
+    listing = tables.ask(family, "-S")
+    there = jumps_in(listing)
+    for jump in _jumps(network, listing):
         # A bridge may have been made anew under another name.
         for old in there:
             if old.chain == jump.chain and old != jump:
-                _ask(family, "-D", old.parent, *old.rule)
+                tables.ask(family, "-D", old.parent, *old.rule)
         if jump not in there:
-            _ask(family, "-I", jump.parent, "1", *jump.rule)
+            tables.ask(family, "-I", jump.parent, "1", *jump.rule)
 
 
-def _jumps(network: SessionNetwork, family: Family) -> Iterator[Jump]:
+def _jumps(network: Bridged, listing: str) -> Iterator[Jump]:
     out, own = chains_of(network.name)
     # Docker's chain for rules of others; where it has none, it does not filter this family.
-    listing = _ask(family, "-S").splitlines()
-    parent = "DOCKER-USER" if "-N DOCKER-USER" in listing else "FORWARD"
+    parent = "DOCKER-USER" if "-N DOCKER-USER" in listing.splitlines() else "FORWARD"
     yield Jump(parent=parent, bridge=network.bridge, chain=out)
     yield Jump(parent="INPUT", bridge=network.bridge, chain=own)
 
 
-def _drop(family: Family, *, chains: set[str]) -> None:
-    listing = _ask(family, "-S")
+def _listings() -> Iterator[tuple[Family, str]]:
+    for family in tables.FAMILIES:
+        try:
+            listing = tables.ask(family, "-S")
+        except NotGuarded:
+            # A machine without IPv6 has no rules of it.
+            if family == 6:
+                return
+            raise
+        yield family, listing
+
+
+def _drop(family: Family, listing: str, *, chains: set[str]) -> None:
     for jump in jumps_in(listing):
         if jump.chain in chains:
-            _ask(family, "-D", jump.parent, *jump.rule)
+            tables.ask(family, "-D", jump.parent, *jump.rule)
     for chain in sorted(chains & chains_in(listing)):
-        _ask(family, "-F", chain)
-        _ask(family, "-X", chain)
-
-
-def _ask(family: Family, *words: str) -> str:
-    return _run(_PROGRAM[family], "--wait", *words)
-
-
-def _run(*words: str, typed: str = "") -> str:
-    # Where sbin is not on the path of ordinary users, it is there all the same.
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    try:
-        ended = subprocess.run(words, input=typed, capture_output=True, text=True, check=False,
-                               timeout=_TIME_S, env={**os.environ, "PATH": path})  # fmt: skip
-    except FileNotFoundError as error:
-        raise NotGuarded(f"{words[0]} is not installed") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotGuarded(f"{words[0]} cannot be run: {error}") from error
-    if ended.returncode:
-        said = ended.stderr.strip().splitlines()
-        why = "this user may not" if os.geteuid() else said[-1][:200] if said else "it fails"
-        raise NotGuarded(f"{words[0]}: {why}")
-    return ended.stdout
-
-
-class FirewallSettings(BaseSettings):
-    """What `python -m lab.firewall` reads."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
-
-    docker_network: str = Field(default="gpulab", description="Docker network of the sessions.")
-    hub_port: int = Field(default=8081, ge=1, le=65535, description="The hub's own port.")
-    sessions_reach: str = Field(
-        default="", description="Private addresses or networks that sessions may reach all the "
-        "same, with commas between them.",
-    )  # fmt: skip
-    session_callers: str = Field(
-        default="", description="Addresses of hub and proxy on the sessions' network, where they "
-        "are containers, with commas between them; the first is the hub.",
-    )  # fmt: skip
-
-    @field_validator("sessions_reach", "session_callers")
-    @classmethod
-    def _are_addresses(cls, text: str) -> str:
-        networks_in(text)
-        return text
-
-
-def openings_of(settings: FirewallSettings, gateway: str) -> Openings:
-    """Say what is open: the hub on this machine, or the hub in a container."""
-    callers = tuple(one.strip() for one in settings.session_callers.split(",") if one.strip())
-    return Openings(doors=((callers[0] if callers else gateway, settings.hub_port),),
-                    resolvers=machine_resolvers(), callers=callers,
-                    also=networks_in(settings.sessions_reach))  # fmt: skip
+        tables.ask(family, "-F", chain)
+        tables.ask(family, "-X", chain)
 
 
 def main(arguments: list[str]) -> int:
-    """Apply, check or remove; the exit status tells whether that is so now."""
+    """Keep, apply, check or remove; the exit status tells whether that is so now."""
     try:
         _do(arguments, FirewallSettings())
     except (NotGuarded, CannotStart, ValidationError) as error:
-        print(f"gpulab: {error}", file=sys.stderr)  # noqa: T201 - for a person at a terminal
+        _say(error)
         return 1
     return 0
 
@@ -207,13 +205,52 @@ def _do(arguments: list[str], settings: FirewallSettings) -> None:
     if arguments == ["remove"]:
         release(settings.docker_network)
         return
-    if arguments not in (["apply"], ["check"]):
-        raise CannotStart("say apply, check or remove")
-    network = find_network(settings.docker_network)
+    if arguments not in (["keep"], ["apply"], ["check"]):
+        raise CannotStart("say keep, apply, check or remove")
+    if arguments == ["keep"]:
+        _keep(settings)
+        return
+    network = place_of(settings)
+    openings = openings_of(settings, network, machine_resolvers())
     if arguments == ["apply"]:
-        guard(network, openings_of(settings, network.gateway))
-    if ways := missing(network):
+        guard(network, openings)
+    if ways := missing(network, openings):
         raise NotGuarded(f"nothing holds sessions back in {', '.join(ways)}")
+    _look_at_machine(settings)
+
+
+def _keep(settings: FirewallSettings) -> None:
+    last = ""
+    while True:
+        said = _kept(settings)
+        if said and said != last:
+            _say(said)
+        last = said
+        sleep(_KEEP_S)
+
+
+def _kept(settings: FirewallSettings) -> str:
+    try:
+        network = place_of(settings)
+        # The machine may ask others for names by now.
+        ways = mend(network, openings_of(settings, network, machine_resolvers()))
+        _look_at_machine(settings)
+    except (NotGuarded, CannotStart) as error:
+        return f"{error}; trying again"
+    return f"the rules of {network.bridge} were missing, and are set" if ways else ""
+
+
+def _look_at_machine(settings: FirewallSettings) -> None:
+    """Look at what the rules rest on; hub and proxy in containers need all of it."""
+    if not _FILTERS_BRIDGES.exists() or _FILTERS_BRIDGES.read_text().strip() != "1":
+        raise NotGuarded("this machine does not filter between the ports of a bridge, so that "
+                         "sessions may reach each other; load br_netfilter")  # fmt: skip
+    if settings.session_bridge:
+        tables.engines_kind()
+
+
+def _say(what: object) -> None:
+    print(f"gpulab: {what}", file=sys.stderr, flush=True)  # noqa: T201 - for a person
 
 
 if __name__ == "__main__":

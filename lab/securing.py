@@ -13,11 +13,12 @@ from requests.exceptions import RequestException
 from lab.egress import Openings, chains_of, networks_in
 from lab.engine import connect
 from lab.errors import CannotStart
-from lab.firewall import NotGuarded, guard, machine_resolvers
+from lab.firewall import guard, machine_resolvers
 from lab.network import SessionNetwork
 from lab.secret_files import write_private
 from lab.settings import LabSettings
 from lab.state import State
+from lab.tables import NotGuarded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ compose stop caddy hub
 end_sessions
 # Its keeper would write the rules again.
 compose stop network
-compose run --rm --no-deps network sh /srv/network.sh remove || true
+compose run --rm --no-deps network python -m lab.firewall remove || true
 # A session that is not charged yet keeps its network; that is no reason to keep the rest.
 compose down || compose rm --stop --force
 say "The lab has stopped; its data stays."

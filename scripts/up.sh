@@ -55,7 +55,21 @@ write_settings() {
     first LAB_DOCKER_SOCKET "$(socket_of_engine)"
     keep LAB_DOCKER_GID "$(stat -Lc %g "$(told LAB_DOCKER_SOCKET)")"
     first LAB_MTU "$(outside_mtu)"
-    keep COMPOSE_FILE "compose.yaml$(can_give_gpus && echo :deploy/compose.gpus.yaml)"
+    files=compose.yaml
+    ! can_give_gpus || files+=:deploy/compose.gpus.yaml
+    share DATASETS
+    share MODELS
+    keep COMPOSE_FILE "$files"
+}
+
+# Folders that all sessions can read are shown to the gate, which lets no others through.
+share() {
+    local folder
+    folder=$(told "LAB_$1_DIR")
+    [ -n "$folder" ] || return 0
+    [[ $folder = /* && $folder != *[:{}]* && -d $folder ]] ||
+        fail "LAB_$1_DIR has to be a folder by its whole path, without : { } in it; it is $folder"
+    files+=:deploy/compose.${1,,}.yaml
 }
 
 socket_of_engine() {

@@ -5,7 +5,8 @@ from contextlib import suppress
 from docker.errors import NotFound
 
 from lab.engine import connect
-from lab.firewall import NotGuarded, release
+from lab.firewall import release
+from lab.tables import NotGuarded
 
 
 def remove_leavings(hub_id: str, network: str) -> None:

@@ -24,7 +24,7 @@ from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
 from hub.culler import CullerSettings
 from hub.settings import HubSettings
-from lab.firewall import FirewallSettings
+from lab.firewall_settings import FirewallSettings
 from lab.settings import LabSettings
 from quota.amount import GpuTime
 from quota.views import LoadView

@@ -103,6 +103,11 @@ class Stack:
         assert may_fail or done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
+    def firewall(self, what: str, *, may_fail: bool = False) -> None:
+        """Let the rules of this lab's network be removed, for example, by its own program."""
+        self.compose("run", "--rm", "--no-deps", "network", "python", "-m", "lab.firewall", what,
+                     may_fail=may_fail)  # fmt: skip
+
     def lab_command(self, *words: str) -> Any:
         """Run `gpulab ... --json` where the worker is."""
         return json.loads(self.compose("exec", "-T", "worker", "gpulab", *words, "--json"))
@@ -131,6 +136,8 @@ def running_stack(folder: Path) -> Iterator[Stack]:
         stack.told = _settings(stack)
         (stack.site / "config").mkdir(parents=True)
         (stack.site / "config/lab.yaml").write_text(lab_text())
+        (folder / "datasets").mkdir()
+        (folder / "datasets/hello.txt").write_text("to all")
         lines = "".join(f"{name}={value}\n" for name, value in stack.told.items())
         stack.env_file.write_text(lines)
         try:
@@ -151,6 +158,7 @@ def _settings(stack: Stack) -> dict[str, str]:
         "LAB_NET": f"10.{random.randint(100, 250)}",
         "LAB_HTTP_PORT": f"127.0.0.1:{http}", "LAB_HTTPS_PORT": f"127.0.0.1:{https}",
         "LAB_GRAFANA_PORT": str(grafana),
+        "LAB_DATASETS_DIR": str(stack.folder / "datasets"),
         **{f"LAB_{name.upper()}_IMAGE": _stand_in(name)
            for name in ("caddy", "postgres", "prometheus", "grafana")},
     }  # fmt: skip
@@ -166,8 +174,7 @@ def _clear(stack: Stack) -> None:
     for one in stack.sessions(ended_too=True):
         stack.engine.client.remove_container(one["Id"], force=True, v=True)
     stack.compose("stop", "network", may_fail=True)
-    stack.compose("run", "--rm", "--no-deps", "network", "sh", "/srv/network.sh", "remove",
-                  may_fail=True)  # fmt: skip
+    stack.firewall("remove", may_fail=True)
     stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5", may_fail=True)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.firewall_settings import FirewallSettings, openings_of, place_of
 from tests.compose.rules import faults
 from tests.compose.tools import PROJECT, composed, env_file, run, settings, tool
 
@@ -64,6 +65,37 @@ def test_gpus_are_shown_to_those_who_count_them_alone(tmp_path: Path) -> None:
     }  # fmt: skip
     (device,) = services["gate"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["utility"])
+
+
+def test_p37_folders_to_share_are_shown_to_the_gate_and_only_to_read(tmp_path: Path) -> None:
+    kinds = ("datasets", "models")
+    told = {f"LAB_{kind.upper()}_DIR": f"/srv/{kind}" for kind in kinds}
+    files = ":".join(["compose.yaml", *(f"deploy/compose.{kind}.yaml" for kind in kinds)])
+    lab = composed(tmp_path, settings(COMPOSE_FILE=files, **told))
+    assert faults(lab) == []
+    for name, one in lab["services"].items():
+        seen = {volume["target"] for volume in one.get("volumes", ())} & set(told.values())
+        assert seen == (set(told.values()) if name == "gate" else set())
+        told_by = {f"GPULAB_{kind.upper()}_DIR" for kind in kinds} & set(
+            one.get("environment") or {}
+        )
+        assert len(told_by) == (2 if name in {"gate", "hub"} else 0)
+
+
+def test_the_rules_know_the_network_and_the_addresses_of_hub_and_proxy(
+    lab: dict[str, Any],
+) -> None:
+    told = {name.removeprefix("GPULAB_").lower(): value
+            for name, value in lab["services"]["network"]["environment"].items()}  # fmt: skip
+    settings = FirewallSettings(**told)
+    sessions = lab["networks"]["sessions"]
+    assert settings.docker_network == sessions["name"]
+    assert settings.session_bridge == (sessions["driver_opts"]["com.docker.network.bridge.name"])
+    at = [lab["services"][name]["networks"]["sessions"]["ipv4_address"]
+          for name in ("hub", "proxy")]  # fmt: skip
+    openings = openings_of(settings, place_of(settings), ())
+    assert openings.callers == tuple(f"{address}/32" for address in at)
+    assert (openings.doors, openings.asking) == (((f"{at[0]}/32", 8081),), (f"{at[0]}/32",))
 
 
 def test_every_setting_is_one_of_the_labs(lab: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab.egress import chains_of
 from lab.trial.waiting import wait_for
 from tests.compose.stack import Guest, Stack, host_listener, running_stack
 from tests.compose.tools import run
@@ -70,6 +71,7 @@ def test_a_session_through_door_and_gate_is_charged_and_stopped(stack: Stack) ->
         assert session["NetworkSettings"]["Networks"].keys() == {stack.told["LAB_NETWORK"]}
         assert ada.session_url.startswith("https://ada.lab.localhost:")
         assert ada.run_cell("print(6 * 7)") == "42\n"
+        assert ada.run_cell("print(open('/shared/datasets/hello.txt').read())") == "to all\n"
         wait_for("a falling balance", lambda: balance(stack) < before, within_s=30)
         ada.stop(within_s=60)
     wait_for("an empty runtime", lambda: not stack.sessions(ended_too=True), within_s=60)
@@ -116,11 +118,16 @@ def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: St
 
             # Without the rules the same listener is reached: it is they that keep it away.
             stack.compose("stop", "network")
-            stack.compose("run", "--rm", "--no-deps", "network", "sh", "/srv/network.sh", "remove")
+            stack.firewall("remove")
             assert tried(stack, first["Id"], blocked[0]) == {blocked[0]: "reached"}
             stack.compose("start", "network")
             wait_for("the rules", lambda: tried(stack, first["Id"], blocked[0])
                      == {blocked[0]: "TimeoutError"}, within_s=40)  # fmt: skip
+            # And what only lacks its content is no protection: it is written anew.
+            out, _ = chains_of(network)
+            stack.compose("exec", "-T", "network", "iptables", "-F", out)
+            wait_for("the chain's rules", lambda: "-j DROP" in stack.compose(
+                "exec", "-T", "network", "iptables", "-S", out), within_s=40)  # fmt: skip
             for guest in (ada, chen):
                 guest.stop(within_s=60)
     finally:

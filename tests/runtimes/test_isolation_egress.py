@@ -1,18 +1,30 @@
 """P40: what a session reaches, asked from inside one, and what it reaches without the rules."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from docker.types import IPAMConfig, IPAMPool
 
-from lab.egress import Openings, chains_of
-from lab.firewall import NotGuarded, forget_gone, guard, missing, release
+from lab import tables
+from lab.egress import Jump, Openings, chains_of
+from lab.firewall import (
+    forget_gone,
+    guard,
+    machine_resolvers,
+    main,
+    mend,
+    missing,
+    release,
+)
+from lab.firewall_settings import FirewallSettings, openings_of, place_of
 from lab.network import SessionNetwork, find_network
+from lab.tables import NotGuarded
 from lab.trial.waiting import free_ports
 from tests.containers import Containers, containers_of
 from tests.engine import Engine, throwaway_network
 from tests.runtimes.sessions import eventually
-from tests.runtimes.world import WIRE, filter_rules, listening, needs_root, reached, world
+from tests.runtimes.world import SERVER, WIRE, filter_rules, listening, needs_root, reached, world
 
 pytestmark = pytest.mark.docker
 
@@ -76,19 +88,75 @@ def test_p40_the_rules_are_made_once_and_go_with_their_network(
 ) -> None:
     out, own = chains_of(network.name)
     openings = Openings(doors=((network.gateway, 8081),))
-    assert len(missing(network)) == 2
+    assert len(missing(network, openings)) == 2
     guard(network, openings)
     first = filter_rules()
     assert [rule for rule in first if rule.endswith(f"-j {out}")], first
     guard(network, openings)
     assert filter_rules() == first
-    assert missing(network) == []
+    assert missing(network, openings) == []
     engine.client.remove_network(network.name)
     try:
         forget_gone()
         assert not [rule for rule in filter_rules() if out in rule or own in rule]
     finally:
         engine.client.create_network(network.name)  # for those who clean up
+
+
+def greet(containers: Containers, spawner: Any, *ports: int) -> None:
+    """Let a container answer at ports, and wait until it does."""
+    client, words = containers.engine.client, [f"0.0.0.0:{port}" for port in ports]
+    made = client.exec_create(spawner.object_name, ["python", "-c", SERVER, *words])
+    client.exec_start(made["Id"], detach=True)
+    eventually(lambda: containers.answers_at(containers.ip(spawner), ports[-1]))
+
+
+def test_p40_with_hub_and_proxy_in_containers_only_they_reach_sessions(
+    containers: Containers, network: SessionNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, proxy, session, neighbour = (
+        containers.started(name, cpus=1.0) for name in ("hub", "proxy", "ada", "blaise")
+    )
+    (door, other) = free_ports(2)
+    at = {one: containers.ip(one) for one in (hub, proxy, session, neighbour)}
+    for one in at:
+        greet(containers, one, door, other)
+    machine, private, public = f"{network.gateway}:{other}", f"{PRIVATE[0]}:80", f"{PUBLIC}:80"
+    outside = [public, private, machine]
+    told_by = {"DOCKER_NETWORK": network.name, "HUB_PORT": door, "SESSION_BRIDGE": network.bridge,
+               "SESSION_CALLERS": f"{at[hub]},{at[proxy]}"}  # fmt: skip
+    for name, value in told_by.items():
+        monkeypatch.setenv(f"GPULAB_{name}", str(value))
+
+    def asked(by: Any) -> set[str]:
+        others = [f"{at[one]}:{port}" for one in at if one is not by for port in (door, other)]
+        found = reached(containers.engine, by.object_name, [*others, *outside])
+        return {address for address, is_open in found.items() if is_open}
+
+    def of(*some: Any) -> set[str]:
+        return {f"{at[one]}:{port}" for one in some for port in (door, other)}
+
+    with world(network.bridge, {PRIVATE[0]: (80,), PUBLIC: (80,)}), listening(machine):
+        assert asked(hub) == set(outside), "without the rules nobody on the network reaches it"
+        assert main(["check"]) == 1
+        assert main(["apply"]) == main(["check"]) == 0
+        assert asked(session) == {public, f"{at[hub]}:{door}"}
+        assert asked(hub) == {public, private} | of(proxy, session, neighbour)
+        assert asked(proxy) == {public} | of(hub, session, neighbour)
+        # What something else has changed or taken away is seen, and put back.
+        out, own = chains_of(network.name)
+        jump = ("INPUT", *Jump(parent="INPUT", bridge=network.bridge, chain=own).rule)
+        for harm in (("-F", out), ("-I", own, "-j", "ACCEPT"), ("-D", *jump)):
+            tables.ask(4, *harm)
+            assert main(["check"]) == 1
+            settings = FirewallSettings()
+            place = place_of(settings)
+            openings = openings_of(settings, place, machine_resolvers())
+            assert len(mend(place, openings)) == 1
+            assert mend(place, openings) == []
+        assert asked(session) == {public, f"{at[hub]}:{door}"}
+        assert main(["remove"]) == 0
+        assert asked(session) == set(outside)
 
 
 def test_p40_ipv6_is_no_way_around(engine: Engine) -> None:
@@ -108,8 +176,9 @@ def test_p40_ipv6_is_no_way_around(engine: Engine) -> None:
             ours = f"fd77:77:77::1:{port}"
             with listening(ours):
                 eventually(lambda: reached(engine, spawner.object_name, [ours])[ours])
-                guard(network, Openings(doors=((network.gateway, port),)))
-                assert missing(network) == []
+                openings = Openings(doors=((network.gateway, port),))
+                guard(network, openings)
+                assert missing(network, openings) == []
                 assert not reached(engine, spawner.object_name, [ours])[ours]
     finally:
         release(name)
@@ -119,7 +188,7 @@ def test_p40_ipv6_is_no_way_around(engine: Engine) -> None:
 def test_p40_without_the_program_it_is_said_that_nothing_holds(
     network: SessionNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.firewall._PROGRAM", {4: "no-such-iptables", 6: "no-such-iptables"})
+    monkeypatch.setattr("lab.tables._PROGRAM", {4: "no-such-iptables", 6: "no-such-iptables"})
     with pytest.raises(NotGuarded, match="no-such-iptables is not installed"):
         guard(network, Openings(doors=()))
     monkeypatch.undo()

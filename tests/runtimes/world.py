@@ -21,7 +21,7 @@ from tests.engine import Engine
 # This machine's own end of the wire: an address of it that looks like a public one.
 WIRE = "198.51.100.1"
 _THERE = "198.51.100.2"
-_SERVER = """
+SERVER = """
 import selectors, socket, sys
 chooser = selectors.DefaultSelector()
 for word in sys.argv[1:]:
@@ -70,7 +70,7 @@ def reached(engine: Engine, container: str, targets: Sequence[str]) -> dict[str,
 def listening(*addresses: str, within: Sequence[str] = ()) -> Iterator[None]:
     """Answer at addresses with ports, on this machine or within a namespace."""
     process = subprocess.Popen(
-        [*within, sys.executable, "-c", _SERVER, *addresses], stdout=subprocess.PIPE, text=True
+        [*within, sys.executable, "-c", SERVER, *addresses], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
