@@ -23,7 +23,7 @@ _PASSED_THROUGH = 0o711
 _WORD_BYTES = 32
 _OWNERS: Mapping[str, int] = {
     "admission_token": _OURS, "service_token": _OURS, "proxy_token": _OURS,
-    "cookie_secret": _OURS, "crypt_key": _OURS, PASSWORD_HASHES: _OURS,
+    "cookie_secret": _OURS, "crypt_key": _OURS, "culler_token": _OURS, PASSWORD_HASHES: _OURS,
     "books_pgpass": _OURS, "owner_pgpass": _OURS,
     "postgres_owner": _POSTGRES, "postgres_role": _POSTGRES,
     "grafana_password": _GRAFANA,

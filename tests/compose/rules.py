@@ -19,7 +19,8 @@ CAPABILITIES = {
 SECRETS = {
     "proxy": {"proxy_token"},
     "hub": {"admission_token", "service_token", "proxy_token", "cookie_secret", "crypt_key",
-            "metrics_token", "passwords.json"},
+            "culler_token", "metrics_token", "passwords.json"},
+    "culler": {"culler_token"},
     "service": {"admission_token", "service_token", "books_pgpass"},
     "worker": {"service_token", "books_pgpass"},
     "migrate": {"owner_pgpass"},
