@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from api.deadlines import write_deadlines
 from api.enforce import Enforcer
-from api.gpus import GpuDevice
+from api.gpus.devices import GpuDevice
 from api.runtimes.docker import FLAVOR, HUB, LEASE, SERVER, USER, DockerRuntime
 from api.sightings import Sightings
 from api.worker import Worker

@@ -19,11 +19,13 @@ from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
 from quota.feeds import make_feed, revoke_feed
+from quota.idling import Idling
 from quota.invariants import describe
 from quota.observed import Observed
 from quota.refunding import Incident
 from quota.roster import RosterRow, plan_import
 from quota.rulebook import entry_tag
+from quota.session_states import SessionState
 from quota.store.engine import open_engine
 from quota.views import LeaseView
 from tests.faults.machine import Machine
@@ -227,9 +229,16 @@ def _something_strange_runs(story: Story) -> None:
     story.desk.books.checkpoint()
 
 
+def _a_gpu_is_not_used(story: Story) -> None:
+    """She is warned, and says that she comes back."""
+    idling, since = Idling(story.desk.books), story.desk.clock.now() - timedelta(minutes=25)
+    idling.note({id_of("ada"): SessionState(state="empty", since=since)})
+    idling.keep(id_of("ada"))
+
+
 def _all_go_home(story: Story) -> None:
-    """One asks for the end and leaves it to the worker, the other's server just ends."""
-    story.desk.books.stop_lease(id_of("ada"), "person")
+    """An organizer ends one session, through hub and worker; the other's server just ends."""
+    story.desk.books.stop_lease(id_of("ada"), "organizer")
     story.machine.finish("stray")
     for _ in range(3):
         story.desk.clock.advance(timedelta(seconds=15))
@@ -239,5 +248,5 @@ def _all_go_home(story: Story) -> None:
 STEPS: tuple[Callable[[Story], None], ...] = (
     _open, _ada_starts, _blaise_changes_his_mind, _time_passes, _hours_are_given,
     _hours_are_asked_for, _an_outage_is_refunded, _time_passes, _tomas_helps, _help_is_over,
-    _rules_change, _something_strange_runs, _time_passes, _all_go_home,
+    _rules_change, _something_strange_runs, _time_passes, _a_gpu_is_not_used, _all_go_home,
 )  # fmt: skip

@@ -13,8 +13,8 @@ from lab.trial.waiting import wait_for
 from quota.store.engine import open_engine
 from quota.store.migrate import upgrade
 from tests.faults.containers import ContainerLab, container_lab
-from tests.faults.private_engine import IMAGE, PrivateEngine, private_engine
 from tests.faults.witness import Record, charged_spans, differences, recorder
+from tests.private_engine import IMAGE, PrivateEngine, private_engine
 
 pytestmark = [
     pytest.mark.docker,

@@ -13,7 +13,7 @@ import pytest
 from hub.spawners import LabDockerSpawner
 from lab.securing import _can_bound_volumes
 from tests.containers import Containers, containers_of
-from tests.runtimes.private_engine import IMAGE, PrivateEngine, private_engine
+from tests.private_engine import IMAGE, PrivateEngine, private_engine
 from tests.runtimes.world import listening
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]

@@ -30,8 +30,8 @@ _PROGRAMS = ("/bin/sh", "/bin/sleep", "/bin/dd", "/bin/cat")
 class PrivateEngine:
     """One engine, running or not."""
 
-    def __init__(self, folder: Path, namespace: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, namespace: str, *, live_restore: bool) -> None:
+        self.folder, self.live_restore = folder, live_restore
         self.within = ("nsenter", f"--net=/run/netns/{namespace}")
         self.url = f"unix://{folder}/engine.sock"
         self.engine: Engine | None = None
@@ -43,10 +43,10 @@ class PrivateEngine:
         return self.engine.client
 
     def start(self) -> None:
-        # Containers outlive the engine, so that what they reach meanwhile can be seen too.
         words = ["dockerd", "--host", self.url, "--data-root", f"{self.folder}/data",
                  "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/engine.pid",
-                 "--live-restore"]  # fmt: skip
+                 "--shutdown-timeout", "10"]  # fmt: skip
+        words += ["--live-restore"] if self.live_restore else []
         with (self.folder / "engine.log").open("ab") as log:
             self._process = subprocess.Popen([*self.within, *words], stdout=log, stderr=log,
                                              start_new_session=True)  # fmt: skip
@@ -91,8 +91,13 @@ class PrivateEngine:
 
 
 @contextmanager
-def private_engine(*, with_quotas: bool = False) -> Iterator[PrivateEngine]:
-    """Run an engine; with quotas its data is on an XFS of its own."""
+def private_engine(
+    *, with_quotas: bool = False, live_restore: bool = True
+) -> Iterator[PrivateEngine]:
+    """Run an engine; with quotas its data is on an XFS of its own.
+
+    With live-restore containers outlive it, so that what they do meanwhile can be seen too.
+    """
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         pytest.skip("an engine of its own needs root and dockerd")
     if with_quotas and shutil.which("mkfs.xfs") is None:
@@ -104,7 +109,7 @@ def private_engine(*, with_quotas: bool = False) -> Iterator[PrivateEngine]:
         undo.callback(shutil.rmtree, folder)
         _run("ip", "netns", "add", namespace)
         undo.callback(_run, "ip", "netns", "del", namespace)
-        engine = PrivateEngine(folder, namespace)
+        engine = PrivateEngine(folder, namespace, live_restore=live_restore)
         _run(*engine.within, "ip", "link", "set", "lo", "up")
         if with_quotas:
             _mount_xfs(folder)
