@@ -17,7 +17,7 @@ def running_sessions(tx: Connection, hub_id: str) -> list[RunningSession]:
         select(leases, accounts.c.name)
         .join(accounts, accounts.c.id == leases.c.account_id)
         .where(accounts.c.hub_id == hub_id, leases.c.state == "active")
-        .order_by(leases.c.started_at, leases.c.id)
+        .order_by(accounts.c.name, leases.c.server_name)
     )
     return [
         RunningSession(

@@ -164,8 +164,10 @@ def code_before(revision: str, folder: Path) -> Path:
     """Get the code as it was before a migration was written, from the repository's history."""
     files = f"quota/store/migrations/versions/{revision}_*"
     git = ("git", "-C", str(ROOT))
-    found = subprocess.run([*git, "log", "--format=%H", "--diff-filter=A", "--", files],
-                           capture_output=True, text=True, check=False).stdout.split()  # fmt: skip
+    # A merge may have brought it, so the line of main alone is followed.
+    asked = ("log", "--first-parent", "-m", "--format=%H", "--diff-filter=A", "--", files)
+    found = subprocess.run([*git, *asked], capture_output=True, text=True,
+                           check=False).stdout.split()  # fmt: skip
     archive = subprocess.run([*git, "archive", f"{found[-1]}^" if found else "-", "quota"],
                              capture_output=True, check=False)  # fmt: skip
     if archive.returncode != 0:
