@@ -136,7 +136,7 @@ def _only_loopback_listens(lab: RunningLab) -> None:
 def _killed_launcher_leaves_a_lab_that_starts_again(lab: RunningLab) -> None:
     assert lab.launcher is not None
     pids = [one.pid for one in leftovers(lab.state.root)]
-    assert len(pids) == 6, "supervisor, proxy, service, hub, worker, watchdog"
+    assert len(pids) == 7, "supervisor, proxy, service, hub, culler, worker, watchdog"
     # Not even the supervisor gets to clean up: the worst that can happen.
     os.kill(lab.launcher.pid, signal.SIGKILL)
     for program in leftovers(lab.state.root):
