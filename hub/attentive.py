@@ -69,7 +69,7 @@ class AttentiveServer(Server):
                 look_at = now + _LOOK_AT_START_S
                 status = await spawner.poll()
                 if status is not None:
-                    raise _ended_early(status)
+                    raise ended_early(status)
             await asyncio.sleep(_KNOCK_EVERY_S)
 
     async def _has_listener(self) -> bool:
@@ -86,7 +86,8 @@ def _address(server: Server) -> tuple[Any, ...]:
     return server.orm_server, server.proto, server.ip, server.port
 
 
-def _ended_early(status: int | str) -> Refused:
+def ended_early(status: int | str) -> Refused:
+    """Refuse a start whose session is over before it was ready."""
     sentence = (
         f"The session ended while it was starting ({status}). Try again; if it happens again, "
         "tell an organizer, who finds the reason in the lab's log."

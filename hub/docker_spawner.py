@@ -12,7 +12,7 @@ from dockerspawner import DockerSpawner
 from traitlets import Enum, Int, Unicode
 
 from hub import docker_box
-from hub.attentive import Attentive, Unseen
+from hub.attentive import Attentive, Unseen, ended_early
 from hub.docker_errors import ENGINE_ERRORS, could_not_start, unsafe_volume
 from hub.leased import Leased
 from hub.names import safe_name
@@ -88,6 +88,13 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
             # The engine goes on with what it was asked; whoever cancels does not stop that.
             self._undoing = asyncio.ensure_future(self._undo(starting, name))
             raise
+
+    async def get_ip_and_port(self) -> tuple[str, int]:
+        """Return where the container's server listens; one that has ended is nowhere."""
+        ip, port = await super().get_ip_and_port()
+        if not ip:
+            raise ended_early(await self.poll() or "it has no address")
+        return ip, port
 
     @property
     def home_volume(self) -> str:

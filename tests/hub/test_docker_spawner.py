@@ -181,3 +181,19 @@ def test_p43_a_storage_without_quotas_is_told_once_and_starts_all_the_same(
     monkeypatch.setattr(LabDockerSpawner, "_keeps_quotas", True)
     assert asyncio.run(containers.started("chen").poll()) is None
     assert not LabDockerSpawner._keeps_quotas
+
+
+def test_a_container_that_ends_before_it_has_an_address_is_said_to_have_ended(
+    containers: Containers,
+) -> None:
+    spawner = containers.spawner(cmd=["false"], cpus=1.0)
+    start = spawner.start_object
+
+    async def started_and_over() -> None:
+        await start()
+        await spawner.docker("wait", spawner.container_id)
+
+    spawner.start_object = started_and_over
+    with pytest.raises(Refused, match="ended while it was starting") as error:
+        asyncio.run(spawner.start())
+    assert error.value.status_code == 503
