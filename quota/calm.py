@@ -13,7 +13,6 @@ from uuid import UUID
 
 from quota.agenda import blackouts
 from quota.calendar import week_from
-from quota.clock import from_ms, to_ms
 from quota.endings import Ending
 from quota.entitlement import boosts_of, current_week
 from quota.lab import Lab
@@ -21,6 +20,7 @@ from quota.lab_people import Section
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.observed import Observed
+from quota.posting import hold_used_at
 
 # What comes into sight from afar (`quota.exhaustion.LOOK_AHEAD`) is seen so much later at most.
 _AT_MOST = timedelta(minutes=10)
@@ -118,7 +118,7 @@ class Glance:
         for ending in self.endings.values():
             yield ending.at
             yield from (ending.at - timedelta(minutes=some) for some in policy.warn_before_min)
-        yield from (_hold_used_at(one, self.lab) for one in self.leases if one.weight_mgpu)
+        yield from (hold_used_at(one, self.lab) for one in self.leases if one.weight_mgpu)
         for window in blackouts(self.lab) if self.lab.blackouts else ():
             yield from (window.starts_at, window.ends_at)
         if section is not None:
@@ -141,11 +141,3 @@ def _only_runs(lease: Lease, now: datetime) -> bool:
         and lease.observed_until is not None
         and lease.observed_until <= now
     )
-
-
-def _hold_used_at(lease: Lease, lab: Lab) -> datetime:
-    """Return the first instant of `quota.reconcile.is_hold_used`."""
-    assert lease.charged_until is not None, "it was started"
-    soon = lease.weight_mgpu * 2 * lab.policy.tick_s * 1000
-    lasts_ms = (lease.hold.mgpu_ms - soon) // lease.weight_mgpu
-    return from_ms(to_ms(lease.charged_until) + lasts_ms + 1)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from quota.amount import GpuTime
+from quota.clock import from_ms, to_ms
+from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
 
@@ -41,3 +43,22 @@ def set_hold(account: Account, lease: Lease, target: GpuTime, *, at: datetime) -
 def roll_hold(account: Account, lease: Lease, hold_step_ms: int, *, at: datetime) -> Lease:
     """Set the next hold step aside; the last hold of an account is what remains."""
     return set_hold(account, lease, GpuTime.of(lease.weight_mgpu, hold_step_ms), at=at)
+
+
+def is_hold_used(lease: Lease, lab: Lab, *, now: datetime) -> bool:
+    """Tell whether what is set aside for a running session will not last for two more ticks."""
+    if lease.state != "active" or lease.weight_mgpu == 0 or lease.observed_until is None:
+        return False
+    return lease.hold - lease.unposted(now) < _two_ticks(lease, lab)
+
+
+def hold_used_at(lease: Lease, lab: Lab) -> datetime:
+    """Return the first instant at which `is_hold_used` of a session that goes on unposted."""
+    assert lease.charged_until is not None, "it was started"
+    lasts = lease.hold - _two_ticks(lease, lab)
+    lasts_ms = lasts.mgpu_ms // lease.weight_mgpu
+    return from_ms(to_ms(lease.charged_until) + lasts_ms + 1)
+
+
+def _two_ticks(lease: Lease, lab: Lab) -> GpuTime:
+    return GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)

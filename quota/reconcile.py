@@ -22,7 +22,7 @@ from quota.leases import Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
 from quota.overdue import time_out
-from quota.posting import post_use, roll_hold, set_hold
+from quota.posting import is_hold_used, post_use, roll_hold, set_hold
 from quota.wording import (
     closed_text,
     closing_text,
@@ -214,14 +214,6 @@ def _roll(account: Account, leases: list[Lease], lab: Lab, *, now: datetime) -> 
     """Post and set aside again where a hold is nearly used, or where less is left than is held."""
     rolled = [_roll_one(account, lease, lab, now=now) for lease in leases]
     return [_trim_one(account, lease, now=now) for lease in rolled]
-
-
-def is_hold_used(lease: Lease, lab: Lab, *, now: datetime) -> bool:
-    """Tell whether what is set aside for a running session will not last for two more ticks."""
-    if lease.state != "active" or lease.weight_mgpu == 0 or lease.observed_until is None:
-        return False
-    soon = GpuTime.of(lease.weight_mgpu, 2 * lab.policy.tick_s * 1000)
-    return lease.hold - lease.unposted(now) < soon
 
 
 def _roll_one(account: Account, lease: Lease, lab: Lab, *, now: datetime) -> Lease:

@@ -26,19 +26,12 @@ class SessionState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
+class StoredState(SessionState):
     """A session's state as the books keep it, and what was said about it."""
 
     lease_id: UUID
-    state: StateName
-    since: datetime
     warned_at: datetime | None = None
     kept_until: datetime | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether it only keeps a GPU from others."""
-        return self.state in ("holding", "empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.observed import Observed
-from quota.reconcile import Advance, Seen, StopOrder, deadline_of, is_hold_used
+from quota.posting import is_hold_used
+from quota.reconcile import Advance, Seen, StopOrder, deadline_of
 from quota.store import reads, slots, writes
 from quota.store.bare import BareRows, bare_rows
 from quota.store.engine import reading, transaction

@@ -1,6 +1,7 @@
 """Reading and writing what running sessions do with their GPUs."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
@@ -8,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, u
 from quota.session_states import RunningSession, StoredState
 from quota.store.tables import accounts, leases, session_states
 
-_FIELDS = tuple(StoredState.__slots__)
+_FIELDS = tuple(one.name for one in fields(StoredState))
 
 
 def running_sessions(tx: Connection, hub_id: str) -> list[RunningSession]:

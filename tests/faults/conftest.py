@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from quota.store.engine import open_engine
+from quota.store.migrate import upgrade
 from tests.faults.crashes import postgres_copies, sqlite_copies
 
 
@@ -17,3 +20,12 @@ def own_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     with postgres_copies(request.getfixturevalue("postgres_url"), "own") as make:
         yield make()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Engine]:
+    """Migrated books in a file of the test's own."""
+    opened = open_engine(f"sqlite:///{tmp_path}/books.sqlite")
+    upgrade(opened)
+    yield opened
+    opened.dispose()

@@ -21,8 +21,6 @@ from api.runtimes import docker as docker_runtime
 from lab.engine import engine_socket
 from lab.trial.waiting import wait_for
 from quota.errors import BooksUnavailable
-from quota.store.engine import open_engine
-from quota.store.migrate import upgrade
 from tests.engine import Engine, throwaway_engine
 from tests.faults.containers import RUNS, ContainerLab, container_lab
 from tests.faults.trouble import Trouble, troubled_engine
@@ -81,14 +79,6 @@ def record(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     out = tmp_path_factory.mktemp("witness") / "record.jsonl"
     with recorder("docker", engine.hub_id, out) as record:
         yield record
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_engine(f"sqlite:///{tmp_path}/books.sqlite")
-    upgrade(opened)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture

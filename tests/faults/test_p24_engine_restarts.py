@@ -1,7 +1,6 @@
 """P24: the Docker engine is restarted and killed, with live-restore and without."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,8 +9,6 @@ from sqlalchemy import Engine as Database
 from structlog.testing import capture_logs
 
 from lab.trial.waiting import wait_for
-from quota.store.engine import open_engine
-from quota.store.migrate import upgrade
 from tests.faults.containers import ContainerLab, container_lab
 from tests.faults.witness import Record, charged_spans, differences, recorder
 from tests.private_engine import IMAGE, PrivateEngine, private_engine
@@ -30,14 +27,6 @@ _END_WITHIN_MS = 15_000
 # To the kernel a container begins when the engine forks for it: under load seconds before its own
 # program runs, which is what the engine calls its start.
 _START_WITHIN_MS = 5_000
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_engine(f"sqlite:///{tmp_path}/books.sqlite")
-    upgrade(opened)
-    yield opened
-    opened.dispose()
 
 
 def test_p24_sessions_outlive_an_engine_that_is_killed(database: Database, tmp_path: Path) -> None:
