@@ -29,7 +29,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.auth import ADMIN_SCOPE, CallerDep
+from api.auth import ADMIN_SCOPE, Caller, CallerDep
 from api.deps import BooksDep
 from api.problems import Problem
 from quota.attachments import Attachment, DetachReason
@@ -154,15 +154,19 @@ class Access:
 
 async def get_access(request: Request, caller: CallerDep, books: BooksDep) -> Access:
     """Find out what a caller may do (a FastAPI dependency)."""
-    request_id = getattr(request.state, "request_id", "")
-    return Access(
-        name=caller.name, is_hub=caller.is_hub, lab=books.lab,
-        is_organizer=ADMIN_SCOPE in caller.scopes,
-        by=By(actor=caller.name, request_id=request_id),
-    )  # fmt: skip
+    return access_of(caller, books.lab, getattr(request.state, "request_id", ""))
 
 
 AccessDep = Annotated[Access, Depends(get_access)]
+
+
+def access_of(caller: Caller, lab: Lab, request_id: str) -> Access:
+    """Tell what a caller may do under the rules in force."""
+    return Access(
+        name=caller.name, is_hub=caller.is_hub, lab=lab,
+        is_organizer=ADMIN_SCOPE in caller.scopes,
+        by=By(actor=caller.name, request_id=request_id),
+    )  # fmt: skip
 
 
 def forbidden(detail: str) -> Problem:

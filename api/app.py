@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx2
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from api import problems
 from api.auth import Identities, hub_http
@@ -13,6 +14,8 @@ from api.envelope import Envelope
 from api.limits import BodyLimit
 from api.metrics import Metrics
 from api.openapi import describe
+from api.pages.addresses import PREFIX, Addresses
+from api.pages.app import create_pages
 from api.policy import LabFile
 from api.routes import (
     accounts,
@@ -36,10 +39,6 @@ from quota.clock import Clock
 from quota.rulebook import EDITABLE
 from quota.service import Books
 from quota.store.engine import open_engine
-
-# The hub's proxy passes the service's pages on under its own prefix. Health and metrics are not
-# there: they are for the machine that the service runs on.
-PROXY_PREFIX = "/services/gpulab"
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
@@ -73,7 +72,7 @@ def create_app(
     )  # fmt: skip
     app.state.books = books
     app.state.metrics = Metrics(books)
-    app.state.identities = Identities(
+    app.state.identities = identities = Identities(
         settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
     problems.install(app)
@@ -83,10 +82,17 @@ def create_app(
     app.add_middleware(Envelope, answer_within_s=settings.answer_within_s, longer=LONG_WORK)
     for router in ROUTERS:
         app.include_router(router)
-        app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
+        # Health and metrics are not there: they are for the machine that the service runs on.
+        app.include_router(router, prefix=PREFIX, include_in_schema=False)
     app.include_router(health.router)
     describe(app)
+    pages = create_pages(
+        books, identities, asks_hub, addresses=Addresses(settings.public_host),
+        secret=settings.secret("service_token"),
+    )  # fmt: skip
+    app.mount(PREFIX, pages)
     _build_routes(app)
+    _build_routes(pages)
     return app
 
 
@@ -94,4 +100,5 @@ def _build_routes(app: FastAPI) -> None:
     """Build every route now: FastAPI does it at the first request, which would wait for it."""
     nowhere = {"type": "http", "path": "/-", "root_path": "", "method": "GET", "headers": []}
     for route in app.routes:
-        route.matches(nowhere)
+        if not isinstance(route, Mount):
+            route.matches(nowhere)

@@ -8,7 +8,7 @@ writes are idempotent, so asking again is safe whatever became of them.
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -25,8 +25,10 @@ SECRET_AFTER = "/feeds/"  # noqa: S105 - the part before it
 _GOOD_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _PATH_MOST_CHARS = 200
 
+Header = tuple[bytes, bytes]
+
 # Nothing that the service answers is to be framed, sniffed, kept or run.
-SAFE_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+SAFE_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -51,8 +53,14 @@ class _Answer:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            message = {**message, "headers": self._with_ours(message.get("headers", ()))}
         await self._send(message)
+
+    def _with_ours(self, given: Iterable[Header]) -> list[Header]:
+        """Add our headers; what a page says itself, like its policy for scripts, stays."""
+        own = list(given)
+        said = {name.lower() for name, _ in own}
+        return own + [one for one in self._headers if one[0] not in said]
 
     def taken_over(self) -> Send:
         """Close it to whoever has it, and return a way back for somebody else."""

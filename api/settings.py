@@ -56,6 +56,10 @@ class ApiSettings(_LabSettings):
 
     service_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     service_port: int = Field(default=8090, ge=1, le=65535, description="Port to listen on.")
+    public_host: str = Field(
+        default="", pattern=r"^(https?://[^/\s]+)?$",
+        description="Host for per-user subdomains, with scheme and port; empty for none.",
+    )  # fmt: skip
     body_limit_bytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Largest request body."
     )
@@ -112,7 +116,7 @@ class WatchdogSettings(BaseSettings):
 OTHER_VARIABLES = frozenset(
     f"GPULAB_{name}"
     for name in (
-        "SERVICE_URL", "BIND_URL", "PUBLIC_HOST", "HUB_BIND_URL", "PROXY_API_URL",
+        "SERVICE_URL", "BIND_URL", "HUB_BIND_URL", "PROXY_API_URL",
         "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
         "PROXY_API_PORT", "PROGRAM", "SESSIONS_REACH", "SESSION_CALLERS",
         "SESSION_BRIDGE",

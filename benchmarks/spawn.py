@@ -17,6 +17,7 @@ import httpx2
 from benchmarks.common import Figure, median, report
 from lab.checks import find_proxy
 from lab.network import ensure_network
+from lab.trial.leavings import remove_leavings
 from lab.trial.running import RunningLab
 from lab.trial.text import lab_text
 from lab.trial.waiting import free_ports, wait_for
@@ -112,10 +113,10 @@ def _plain_hub(folder: Path, spawner: str, lab: RunningLab) -> Iterator[Callable
     token = secrets.token_hex(16)
     module, name = {"process": ("hub.process_spawner", "ProcessSpawner"),
                     "docker": ("hub.docker_spawner", "LabDockerSpawner")}[spawner]  # fmt: skip
-    hub_host = ensure_network(lab.network).gateway if spawner == "docker" else "127.0.0.1"
-    more = (_DOCKER if spawner == "docker" else _PROCESS).format(
-        folder=folder, network=lab.network
-    )
+    # Not the lab's network: sessions there reach the lab's own hub and no other.
+    network = f"{lab.network}-plain"
+    hub_host = ensure_network(network).gateway if spawner == "docker" else "127.0.0.1"
+    more = (_DOCKER if spawner == "docker" else _PROCESS).format(folder=folder, network=network)
     node, program = find_proxy()
     (folder / "config.py").write_text(_PLAIN_HUB.format(
         module=module, spawner=name, port=port, hub_port=hub_port, proxy_port=proxy_port,
@@ -142,6 +143,8 @@ def _plain_hub(folder: Path, spawner: str, lab: RunningLab) -> Iterator[Callable
         client.close()
         process.terminate()
         process.wait(60)
+        if spawner == "docker":
+            remove_leavings(lab.hub_id, network)
 
 
 def _start_plain(client: httpx2.Client) -> float:

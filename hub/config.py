@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import jupyterhub
 from stamina.instrumentation import PrometheusOnRetryHook, set_on_retry_hooks
@@ -21,6 +22,7 @@ from hub.lab_spawners import spawner_class
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
 from hub.roles import (
+    ADMIN_SCOPE,
     CULLER,
     CUSTOM_SCOPES,
     METRICS,
@@ -59,7 +61,7 @@ def configure(c: Any, settings: HubSettings) -> None:
     _what_they_may(c, settings, policy.lab)
     _sessions(c, settings, policy.lab)
     _admission(c, settings, service, policy)
-    _pages(c, service, policy)
+    _pages(c, settings, service, policy)
 
 
 def _logs() -> None:
@@ -149,6 +151,10 @@ def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
             "display": False,
             # How long the hub's own start waits for it; starting without it is normal.
             "timeout": 1,
+            # People sign in to its pages with the hub's login; it is the lab itself, so nobody
+            # has to be asked whether they trust it. Organizers' tokens there are organizers'.
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [ADMIN_SCOPE],
         },
         {"name": CULLER, "api_token": settings.secret("culler_token"), "display": False},
     ]
@@ -206,15 +212,25 @@ def _admission(c: Any, settings: HubSettings, service: LabService, policy: Polic
     c.Spawner.post_stop_hook = _function(admission.post_stop)
 
 
-def _pages(c: Any, service: LabService, policy: PolicyFile) -> None:
+def _pages(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
     c.JupyterHub.template_paths = [str(TEMPLATES)]
-    c.JupyterHub.template_vars = {"lab_name": policy.lab.name}
+    c.JupyterHub.template_vars = {
+        "lab_name": policy.lab.name, "lab_pages": pages_address(settings.public_host),
+    }  # fmt: skip
     books = Books(service, policy)
     c.JupyterHub.extra_handlers = [
         (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
         (r"/gpulab/keep", KeepHandler, {"keep": _function(books.keep)}),
         (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]
+
+
+def pages_address(public_host: str) -> str:
+    """Return where people find the service's pages: on a host of its own where there are such."""
+    if not public_host:
+        return f"/services/{SERVICE}/"
+    parts = urlsplit(public_host)
+    return f"{parts.scheme}://{SERVICE}--service.{parts.netloc}/services/{SERVICE}/"
 
 
 def _function(call: Callable[..., Any]) -> Callable[..., Any]:

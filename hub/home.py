@@ -14,10 +14,10 @@ from jupyterhub.handlers.base import BaseHandler
 
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
 from hub.hooks import HasLab
-from hub.refusals import moment_text
 from hub.replies import Account, Notice, Session
-from hub.spawn_page import balance_text, resets_text, span_text
+from hub.spawn_page import balance_text, resets_text
 from quota.lab import Lab
+from quota.shown import moment_text, span_text
 
 _FRESH_S = 5.0
 _REMEMBERED_MOST = 10_000

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 from jupyterhub.spawner import SpawnException
+
+from quota.shown import moment_text
 
 STATUS = MappingProxyType(
     {
@@ -116,12 +117,6 @@ def went_wrong(reader: Reader) -> Refused:
         "again, and tell an organizer if it stays."
     )
     return _refused(sentence, "fault", 503, reader)
-
-
-def moment_text(at: datetime, time_zone: str) -> str:
-    """Write an instant for people: 'Monday, 30 November at 00:00 (Europe/Berlin)'."""
-    local = at.astimezone(ZoneInfo(time_zone))
-    return f"{local:%A}, {local.day} {local:%B at %H:%M} ({time_zone})"
 
 
 def _refused(sentence: str, reason: str, status_code: int, reader: Reader) -> Refused:

@@ -10,10 +10,11 @@ from jinja2 import Environment, FileSystemLoader
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
 from hub.hooks import HasLab
 from hub.options import read_choice
-from hub.refusals import Refused, moment_text
+from hub.refusals import Refused
 from hub.replies import Account, Flavor, SpawnOptions
 from quota.amount import GpuTime
 from quota.lab import Lab
+from quota.shown import cost_text, moment_text, span_text
 
 log = logging.getLogger(__name__)
 
@@ -137,23 +138,6 @@ def resets_text(account: Account) -> str:
     if account.resets_at is None:
         return ""
     return f"The next hours come on {moment_text(account.resets_at, account.time_zone)}."
-
-
-def cost_text(weight_mgpu: int) -> str:
-    """Say what an hour costs."""
-    if not weight_mgpu:
-        return "free"
-    return f"{weight_mgpu / 1000:g} GPU-{'hour' if weight_mgpu == 1000 else 'hours'} per hour"
-
-
-def span_text(seconds: int) -> str:
-    """Write a span for people, rounded down so that it never promises too much: '39 h 20 min'."""
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours >= 100:
-        return f"{hours} h"
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min" if minutes else "less than a minute"
 
 
 def _card(one: Flavor, account: Account, chosen: str) -> FlavorCard:

@@ -92,13 +92,15 @@ install_node() {
 }
 
 install_proxy() {
-    local now stamp=node_modules/.done
+    local now stamp=node_modules/.done-$kind only=(--omit=dev)
     now=$(fingerprint package-lock.json)
-    if is_done "$stamp" "$now"; then
+    # What checks the lab compares the scripts of its pages with where they came from.
+    if is_done "$stamp" "$now" || is_done node_modules/.done-dev "$now"; then
         return
     fi
+    [ "$kind" = dev ] && only=()
     say "Installing the proxy (configurable-http-proxy)"
-    npm ci --omit=dev >.setup.log 2>&1 || {
+    npm ci --ignore-scripts "${only[@]}" >.setup.log 2>&1 || {
         tail -n 5 .setup.log >&2
         fail "the proxy could not be installed; what npm said is in .setup.log"
     }

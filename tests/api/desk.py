@@ -19,6 +19,7 @@ from tests.api.hub import FakeHub
 from tests.quota.books import LAB_YAML, Desk
 
 ADMISSION_SECRET = "hub-to-service-secret"
+SERVICE_SECRET = "service-to-hub-secret"
 
 
 @dataclass
@@ -72,7 +73,8 @@ def settings_on(engine: Engine, folder: Path, **more: Any) -> ApiSettings:
     lab_file = folder / "lab.yaml"
     if not lab_file.exists():
         lab_file.write_text(LAB_YAML)
-    secrets = secrets_in(folder / "secrets", admission_token=ADMISSION_SECRET)
+    secrets = secrets_in(folder / "secrets", admission_token=ADMISSION_SECRET,
+                         service_token=SERVICE_SECRET)  # fmt: skip
     return ApiSettings(database_url=SecretStr(url_of(engine)), lab_file=lab_file,
                        secrets_dir=secrets, **more)  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx2
 from starlette.types import Receive, Scope, Send
@@ -32,14 +33,20 @@ class FakeHub:
     """The part of the hub's API that the service asks."""
 
     tokens: dict[str, dict[str, Any]] = field(default_factory=people)
+    # What a browser brought back from the hub's login, and whose token that gives.
+    codes: dict[str, str] = field(default_factory=dict)
     calls: int = 0
     broken: str = ""
+    asked: dict[str, str] = field(default_factory=dict)
 
     def client(self) -> httpx2.AsyncClient:
         transport = httpx2.ASGITransport(self)
         return httpx2.AsyncClient(transport=transport, base_url="http://hub/hub/api")
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/hub/api/oauth2/token":
+            await self._trade(receive, send)
+            return
         assert scope["path"] == "/hub/api/user", scope["path"]
         self.calls += 1
         header = dict(scope["headers"]).get(b"authorization", b"").decode()
@@ -57,8 +64,27 @@ class FakeHub:
             response = httpx2.Response(403, json=message)
         else:
             response = httpx2.Response(200, json=found)
-        headers = [(name.lower().encode(), value.encode())
-                   for name, value in response.headers.items()]  # fmt: skip
-        await send({"type": "http.response.start", "status": response.status_code,
-                    "headers": headers})  # fmt: skip
-        await send({"type": "http.response.body", "body": response.content})
+        await _answer(response, send)
+
+    async def _trade(self, receive: Receive, send: Send) -> None:
+        self.asked = dict(parse_qsl((await receive())["body"].decode()))
+        if self.broken == "refused":
+            raise httpx2.ConnectError("connection refused")
+        token = self.codes.pop(self.asked.get("code", ""), None)
+        if self.broken == "500":
+            response = httpx2.Response(500, json={"status": 500})
+        elif self.broken == "garbage":
+            response = httpx2.Response(200, text="<html>")
+        elif token is None:
+            response = httpx2.Response(400, json={"error": "invalid_grant"})
+        else:
+            response = httpx2.Response(200, json={"access_token": token, "token_type": "Bearer"})
+        await _answer(response, send)
+
+
+async def _answer(response: httpx2.Response, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode())
+               for name, value in response.headers.items()]  # fmt: skip
+    await send({"type": "http.response.start", "status": response.status_code,
+                "headers": headers})  # fmt: skip
+    await send({"type": "http.response.body", "body": response.content})

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.app import PROXY_PREFIX
+from api.pages.addresses import PREFIX as PROXY_PREFIX
 from tests.api.desk import ADMISSION_SECRET, ApiDesk, problem
 from tests.quota.books import NOON
 

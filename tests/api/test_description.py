@@ -21,7 +21,7 @@ def described(tmp_path: Path) -> dict[str, Any]:
     settings = ApiSettings(
         database_url=SecretStr(f"sqlite:///{tmp_path}/books.sqlite"),
         lab_file=tmp_path / "lab.yaml",
-        secrets_dir=secrets_in(tmp_path / "secrets", admission_token="x"),
+        secrets_dir=secrets_in(tmp_path / "secrets", admission_token="x", service_token="y"),
     )
     app = create_app(settings)
     with TestClient(app):

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from api.app import PROXY_PREFIX
 from api.envelope import SAFE_HEADERS, Envelope
+from api.pages.addresses import PREFIX as PROXY_PREFIX
 from tests.api.desk import ApiDesk, open_service, problem
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -13,9 +13,10 @@ from fastapi import FastAPI
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from api.app import PROXY_PREFIX, ROUTERS
+from api.app import ROUTERS
 from api.cli import app as command_line
 from api.metrics import Metrics
+from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
 from api.routes import health
 from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
@@ -139,4 +140,4 @@ def _default(field: Any) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(written(PAGE.read_text()))
-    print(f"written: {PAGE.name}, proxied under {PROXY_PREFIX}")
+    print(f"written: {PAGE.name}, proxied under {PREFIX}")

@@ -1,13 +1,11 @@
 """Refusals as the hub shows them: a status for each code, and escaped text."""
 
-from datetime import UTC, datetime
-
 import pytest
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import format_exception
 
 from hub import refusals
-from hub.refusals import STATUS, Reader, moment_text, refused
+from hub.refusals import STATUS, Reader, refused
 from quota import errors
 
 READER = Reader(time_zone="America/New_York", home_url="/hub/home")
@@ -48,12 +46,6 @@ def test_every_refusal_shows_its_sentence_in_the_hub() -> None:
         message, html = format_exception(error, only_jupyterhub=True)
         assert message == error.message
         assert message.split(".")[0].replace("'", "&#x27;") in html
-
-
-def test_moments_are_in_the_readers_zone() -> None:
-    at = datetime(2026, 11, 30, 5, tzinfo=UTC)
-    text = moment_text(at, "America/New_York")
-    assert text == "Monday, 30 November at 00:00 (America/New_York)"
 
 
 def test_the_same_advice_is_not_given_twice() -> None:

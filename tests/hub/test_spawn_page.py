@@ -6,11 +6,9 @@ from hub.client import ServiceUnavailable
 from hub.spawn_page import (
     OptionsForm,
     balance_text,
-    cost_text,
     last_choice,
     offline_page,
     online_page,
-    span_text,
 )
 from tests.hub.doubles import FakeSpawner, FixedLab, ScriptedService, refusal, run
 from tests.hub.shown import RESET, account, flavor, options
@@ -94,30 +92,6 @@ def test_p27_the_form_is_there_when_the_service_is_not(error: Exception) -> None
     html = shown(ScriptedService(options_reply=error))
     assert html.count("disabled") == 2
     assert 'value="cpu" required\n               checked' in html
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "less than a minute"), (59, "less than a minute"), (60, "1 min"), (3599, "59 min"),
-        (3600, "1 h"), (3660, "1 h 1 min"), (359_999, "99 h 59 min"), (360_000, "100 h"),
-    ],
-)  # fmt: skip
-def test_a_span_never_promises_too_much(seconds: int, text: str) -> None:
-    assert span_text(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("weight_mgpu", "text"),
-    [
-        (0, "free"),
-        (250, "0.25 GPU-hours per hour"),
-        (1000, "1 GPU-hour per hour"),
-        (2000, "2 GPU-hours per hour"),
-    ],
-)
-def test_prices(weight_mgpu: int, text: str) -> None:
-    assert cost_text(weight_mgpu) == text
 
 
 def test_what_is_set_aside_is_named() -> None:

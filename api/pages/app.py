@@ -1,0 +1,58 @@
+"""The pages as an application of their own, mounted where the hub's proxy leads people."""
+
+import httpx2
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import IntegrityError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from api.auth import Identities
+from api.pages import assets, first, hours, sign_in, troubles
+from api.pages.addresses import Addresses
+from api.pages.cookies import Cookies
+from api.pages.looks import Looks
+from api.pages.rooms import Room
+from api.pages.sealed import Seal
+from api.pages.sign_in import HubDoor
+from api.pages.visitor import SignInNeeded
+from quota import errors
+from quota.service import Books
+
+ROUTERS = (sign_in.router, assets.router, first.router, hours.router)
+
+
+def create_pages(
+    books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
+    secret: str,
+) -> FastAPI:  # fmt: skip
+    """Build the pages on the service's own books and identities."""
+    pages = FastAPI(title="gpulab pages", docs_url=None, redoc_url=None, openapi_url=None)
+    cookies = Cookies(Seal(secret), addresses, books.clock)
+    pages.state.room = Room(
+        books=books, identities=identities, addresses=addresses, cookies=cookies,
+        door=HubDoor(addresses, secret, hub),
+        looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
+    )  # fmt: skip
+    pages.add_exception_handler(SignInNeeded, _sign_in_needed)
+    pages.add_exception_handler(HTTPException, troubles.http)
+    pages.add_exception_handler(errors.Refusal, troubles.refusal)
+    pages.add_exception_handler(errors.BooksUnavailable, troubles.unavailable)
+    pages.add_exception_handler(IntegrityError, troubles.met)
+    pages.add_exception_handler(RequestValidationError, troubles.invalid)
+    for router in ROUTERS:
+        pages.include_router(router)
+    return pages
+
+
+async def _sign_in_needed(request: Request, error: Exception) -> Response:
+    """Lead to the hub, except where that would lose something or be seen by nobody."""
+    assert isinstance(error, SignInNeeded)
+    room: Room = request.app.state.room
+    if request.headers.get("hx-request") == "true":
+        # A part that refreshes by itself: the whole page asks again, and is led to the hub.
+        return Response(status_code=401, headers={"HX-Refresh": "true"})
+    if request.method != "GET":
+        return await troubles.signed_out(request)
+    query = str(httpx2.QueryParams({"next": error.next_path}))
+    return RedirectResponse(f"{room.addresses.page('sign-in')}?{query}", status_code=303)
