@@ -18,6 +18,7 @@ from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
 from hub.home import Books, KeepHandler, MeHandler
 from hub.hooks import Admission
+from hub.identity import with_user_info
 from hub.lab_spawners import spawner_class
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
@@ -137,6 +138,8 @@ def _who(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Authenticator.allow_existing_users = False
     # Organizers give hours; they do not administer JupyterHub.
     c.Authenticator.admin_users = set()
+    # How people show in a notebook that others look at.
+    c.Authenticator.post_auth_hook = with_user_info
 
 
 def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
