@@ -22,7 +22,7 @@ STEPS = frozenset({
     "feed_made", "feed_revoked",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
-    "note_states", "release_gpu",
+    "note_states", "release_gpu", "tell_forgotten",
 })  # fmt: skip
 
 # Each is a call of `failpoint` between two writes of one transaction.

@@ -32,6 +32,8 @@ from quota.wording import (
     yielding_text,
 )
 
+NoticeKind = Literal["warning", "stopped", "idle"]
+
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
 
@@ -54,7 +56,7 @@ class Notice:
 
     account_id: int
     lease_id: UUID
-    kind: Literal["warning", "stopped", "idle"]
+    kind: NoticeKind
     text: str
     at: datetime
 

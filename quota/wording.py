@@ -120,3 +120,12 @@ def _span(left_ms: int) -> str:
     if minutes >= 1:
         return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
     return f"{max(left_ms // 1000, 0)} seconds"
+
+
+def forgotten_text(lease: Lease) -> str:
+    """Say that the hub has lost a session, that it is charged, and how it ends."""
+    charged = " and is charged" if lease.weight_mgpu else ""
+    return (
+        f"The hub has lost your session on {lease.flavor}, so you cannot open it. It still runs"
+        f"{charged}. Start a session: that ends the lost one. Your files are kept."
+    )

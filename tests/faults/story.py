@@ -234,6 +234,8 @@ def _a_gpu_is_not_used(story: Story) -> None:
     idling, since = Idling(story.desk.books), story.desk.clock.now() - timedelta(minutes=25)
     idling.note({id_of("ada"): SessionState(state="empty", since=since)})
     idling.keep(id_of("ada"))
+    # The hub comes back from an old backup meanwhile.
+    idling.tell_forgotten(id_of("ada"))
 
 
 def _all_go_home(story: Story) -> None:

@@ -239,6 +239,8 @@ def test_p26_a_session_that_the_hub_has_forgotten_locks_nobody_out(scene: Scene)
     scene.wait_for_hub(ada, other_than=pid)
     assert ada.server() is None
     assert scene.running().keys() == {forgotten}
+    wait_for("an alarm", lambda: '"session_forgotten"' in scene.lab.log_of("worker"),
+             within_s=_SEEN_WITHIN_S)  # fmt: skip
     assert scene.open_leases() == {forgotten: "active"}, "what runs is charged all the same"
     asked_at = time.monotonic()
     ada.start("quarter-gpu", within_s=scene.start_within_s)
