@@ -105,6 +105,8 @@ class Worker:
             self._remove(ref)
         for stray in result.adopted:
             log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+        # Whose turn it is follows from what has ended; nobody's stop waits for it.
+        self._books.ask_for_kept_places()
         self._checkpoint_if_due()
         return result
 

@@ -15,7 +15,7 @@ STEPS = frozenset({
     # whoever asks whether the service is ready
     "ready",
     # scholars
-    "request_lease", "stop_lease", "keep_gpu",
+    "request_lease", "stop_lease", "keep_gpu", "keep_place",
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
