@@ -11,22 +11,10 @@ import pytest
 from hub import docker_box
 from hub.refusals import Refused
 from hub.spawners import LabDockerSpawner
-from tests.containers import GPU, SLEEPS, Containers, containers_of, inside
-from tests.engine import BASE_IMAGE, Engine, throwaway_network
+from tests.containers import GPU, SLEEPS, Containers, inside
+from tests.engine import BASE_IMAGE, Engine
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="module")
-def network(engine: Engine) -> Iterator[str]:
-    with throwaway_network(engine) as name:
-        yield name
-
-
-@pytest.fixture
-def containers(engine: Engine, network: str) -> Iterator[Containers]:
-    with containers_of(engine, network) as some:
-        yield some
 
 
 def status_of(engine: Engine, container: str) -> dict[str, str]:
