@@ -140,7 +140,7 @@ def lab(office: ApiDesk) -> ApiDesk:
 
 def test_p36_the_table_names_every_route(office: ApiDesk) -> None:
     assert ROUTERS
-    paths = office.client.app.openapi()["paths"]
+    paths = office.app.openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods
               if path.startswith("/v1")}  # fmt: skip
     assert {(row.request.split()[0], row.route) for row in ROWS} == routes

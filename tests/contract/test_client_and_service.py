@@ -48,7 +48,7 @@ class Both:
         return UUID(str(lease.id))
 
 
-Story = Callable[[Both], Awaitable[None]]
+Story = Callable[[Both], Awaitable[Any]]
 Play = Callable[[Story], None]
 
 

@@ -86,7 +86,7 @@ class Story:
         self.worker = Worker(
             self.desk.books, self.machine, self.enforcer, Gpus(), policy=Policy(),
             save_deadlines=lambda some: write_deadlines(self.note, some), metrics=WorkerMetrics(),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     # -- going on --------------------------------------------------------------------------
 

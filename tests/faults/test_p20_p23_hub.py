@@ -147,7 +147,7 @@ def test_p20_a_hub_that_starts_while_the_engine_is_in_trouble_loses_nobody(scene
     before = scene.running()
     assert len(before) == len(people)
     for kind in ("500", "refused"):
-        scene.trouble.begin(kind)  # type: ignore[arg-type]
+        scene.trouble.begin(kind)
         pid = scene.lab.pid_of("hub")
         scene.kill_hub()
         scene.wait_for_hub(people[0], other_than=pid)

@@ -1,7 +1,7 @@
 """The worker's look at its sessions: real books, the real bindings, a hub over HTTP."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.gpus.declared import DeclaredGpus
+from api.gpus.devices import GpuSource
 from api.gpus.processes import Process
 from api.hub_activity import HubActivity
 from api.idle import IdleWatch
@@ -70,7 +71,7 @@ class Bench:
         self.driver.world.cards = [Card("T4", "GPU-0"), Card("T4", "GPU-1")]
         self.watch = self.watching(self.driver.follow())
 
-    def watching(self, gpus: object) -> IdleWatch:
+    def watching(self, gpus: GpuSource) -> IdleWatch:
         transport = httpx2.MockTransport(self.hub.answer)
         return IdleWatch(
             Idling(self.desk.books), gpus, self,
@@ -79,7 +80,7 @@ class Bench:
             on_released=lambda: self.released.append(self.desk.clock.now()),
         )  # fmt: skip
 
-    def sessions_of(self, seen: object, refs: list[str]) -> dict[int, str]:
+    def sessions_of(self, processes: Mapping[int, Process], refs: Iterable[str]) -> dict[int, str]:
         return {pid: ref for pid, ref in self.owners.items() if ref in refs}
 
     def processes(self) -> dict[int, Process]:

@@ -122,7 +122,7 @@ class Bare:
         return {}
 
 
-class FakeSpawner(Watched, Leased, Bare):  # type: ignore[misc]
+class FakeSpawner(Watched, Leased, Bare):
     """The real mixins on a bare spawner."""
 
     def __init__(self, name: str = "ada", flavor: str = "whole", server: str = "") -> None:

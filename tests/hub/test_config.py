@@ -169,7 +169,7 @@ def test_settings_come_from_the_environment_and_are_frozen(
     ("authenticator", "kind"), [("demo", DemoAuthenticator), ("github", GitHubOAuthenticator)]
 )
 def test_a_real_hub_takes_the_configuration(
-    place: dict[str, Any], authenticator: str, kind: type
+    place: dict[str, Any], authenticator: str, kind: Any
 ) -> None:
     async def init() -> JupyterHub:
         config = configured(place, authenticator=authenticator)

@@ -10,6 +10,7 @@ from hub.client import ServiceUnavailable
 from hub.home import Books, home_view
 from hub.meanwhile import Meanwhile
 from hub.refusals import Refused
+from hub.replies import Lease
 from hub.spawn_page import online_page
 from quota.leases import KEPT_PLACE
 from tests.hub.doubles import (
@@ -29,7 +30,7 @@ from tests.quota.books import LAB_YAML, NOON, make_lab
 OPTIONS = {"flavor": "cpu", "image": "base"}
 
 
-def waiting(lease_id: UUID) -> object:
+def waiting(lease_id: UUID) -> Lease:
     return lease(lease_id, "waiting", gpu=None, line=FIRST)
 
 

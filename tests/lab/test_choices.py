@@ -4,13 +4,13 @@ import configparser
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from api.gpus.devices import GpuDevice
-from api.settings import ApiSettings, WorkerSettings
-from api.watchdog import WatchdogSettings
+from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
 from hub.settings import HubSettings
 from lab.engine import Choice, EngineLook, choose_spawner, engine_socket
 from lab.environment import program_environment
@@ -234,7 +234,7 @@ def test_launcher_hub_and_gate_are_told_the_same_of_sessions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub once took homes that the launcher refused, and an empty folder was here."""
-    needed = {"state_dir": tmp_path, "lab_file": tmp_path, "secrets_dir": tmp_path,
+    needed: dict[str, Any] = {"state_dir": tmp_path, "lab_file": tmp_path, "secrets_dir": tmp_path,
               "spawner": "docker", "gate_policy": tmp_path}  # fmt: skip
     monkeypatch.setenv("GPULAB_DATASETS_DIR", "")
     for read in (LabSettings, HubSettings, GatingSettings):
