@@ -39,7 +39,8 @@ _ACCOUNT = {
         "author": "gpulab", "reason": "week 2 of section americas",
     }],
     "sessions": [{
-        "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "state": "active",
+        "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "image": "base",
+        "state": "active", "keeps_place": False, "turn_until": None,
         "weight_mgpu": 500, "gpu_uuid": _GPU["uuid"], "started_at": "2027-01-20T16:00:00Z",
         "charged_mgpu_ms": _HOUR // 2, "ends_at": "2027-01-21T09:00:00Z",
         "gpu_state": _GPU_STATE,

@@ -22,7 +22,7 @@ from api.gpus.memory import MemoryHolder
 from api.hubclient import HubClient
 from api.idle import open_watch
 from api.logs import configure_logs
-from api.policy import LabFile
+from api.policy import LabFile, Policy
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
@@ -59,7 +59,7 @@ class Worker:
         enforcer: Enforcer,
         inventory: GpuInventory,
         *,
-        policy: LabFile,
+        policy: Policy,
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
         sightings: Sightings | None = None,
@@ -105,6 +105,8 @@ class Worker:
             self._remove(ref)
         for stray in result.adopted:
             log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+        # Whose turn it is follows from what has ended; nobody's stop waits for it.
+        self._books.ask_for_kept_places()
         self._checkpoint_if_due()
         return result
 

@@ -19,6 +19,7 @@ ALARMS = (
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
     "look_broken", "gpu_lost", "memory_not_held",
+    "session_forgotten",
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024
@@ -54,6 +55,10 @@ class WorkerMetrics:
             "gpulab_worker_sessions_to_stop", "Sessions that had to end at the last pass.",
             registry=self.registry,
         )  # fmt: skip
+        self._forgotten = Gauge(
+            "gpulab_worker_forgotten_sessions", "Running sessions that the hub does not list.",
+            registry=self.registry,
+        )  # fmt: skip
         self._holes = Gauge(
             "gpulab_worker_known_holes", "Whether a part's version has a known hole.", ["part"],
             registry=self.registry,
@@ -83,6 +88,10 @@ class WorkerMetrics:
     def count_look(self, outcome: str) -> None:
         """Count one look at what sessions do."""
         self._gpus.looks.labels(outcome).inc()
+
+    def note_forgotten(self, count: int) -> None:
+        """Note how many running sessions the hub does not list."""
+        self._forgotten.set(count)
 
     def note_states(self, states: Iterable[str]) -> None:
         """Note what the sessions on GPUs do."""

@@ -16,10 +16,11 @@ from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
-from hub.home import Books, KeepHandler, MeHandler
+from hub.home import AnswerHandler, Books, MeHandler
 from hub.hooks import Admission
 from hub.identity import with_user_info
 from hub.lab_spawners import spawner_class
+from hub.meanwhile import Meanwhile, MeanwhileHandler
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
 from hub.roles import (
@@ -220,11 +221,17 @@ def _pages(c: Any, settings: HubSettings, service: LabService, policy: PolicyFil
     c.JupyterHub.template_vars = {
         "lab_name": policy.lab.name, "lab_pages": pages_address(settings.public_host),
     }  # fmt: skip
-    books = Books(service, policy)
+    books, meanwhile = Books(service, policy), Meanwhile(service, policy)
     c.JupyterHub.extra_handlers = [
         (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
-        (r"/gpulab/keep", KeepHandler, {"keep": _function(books.keep)}),
-        (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
+        (r"/gpulab/keep", AnswerHandler, {"answer": _function(books.keep)}),
+        (r"/gpulab/leave", AnswerHandler, {"answer": _function(books.leave)}),
+        (r"/gpulab/meanwhile", MeanwhileHandler, {"keep_place": _function(meanwhile.keep_place)}),
+        (
+            r"/gpulab/(style\.css|lab\.js|start\.js)",
+            StaticFileHandler,
+            {"path": str(PAGES / "static")},
+        ),
     ]
 
 

@@ -21,16 +21,19 @@ from quota.lab_people import Section
 from quota.leases import Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
-from quota.overdue import time_out
+from quota.overdue import is_passed_on, time_out
 from quota.posting import is_hold_used, post_use, roll_hold, set_hold
 from quota.wording import (
     closed_text,
     closing_text,
+    passed_text,
     stopped_text,
     warning_text,
     yielded_text,
     yielding_text,
 )
+
+NoticeKind = Literal["warning", "stopped", "idle", "turn"]
 
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
@@ -54,7 +57,7 @@ class Notice:
 
     account_id: int
     lease_id: UUID
-    kind: Literal["warning", "stopped", "idle"]
+    kind: NoticeKind
     text: str
     at: datetime
 
@@ -104,10 +107,13 @@ def advance(
     settled = settle(account, priced, lab=lab, section=section, now=now, given=given)
     finished = [_finish(account, lease, seen, result, now=now) for lease in settled]
     rolled = _roll(account, finished, lab, now=now)
-    result.endings = _endings(account, rolled, lab, section, now=now, pool=pool)
+    timely = [time_out(lease, rolled, lab, now=now) for lease in rolled]
+    result.notices += [_notice(account, one, "stopped", passed_text(one), now)
+                       for one in timely if is_passed_on(one)]  # fmt: skip
+    result.endings = _endings(account, timely, lab, section, now=now, pool=pool)
     result.leases = [
         _warn_or_stop(account, lease, result, lab=lab, section=section, now=now)
-        for lease in rolled
+        for lease in timely
     ]
     result.stops = [
         _order(account, lease)
@@ -240,7 +246,6 @@ def _warn_or_stop(
     account: Account, lease: Lease, result: Advance, *, lab: Lab, section: Section | None,
     now: datetime,
 ) -> Lease:  # fmt: skip
-    lease = time_out(lease, lab, now=now)
     if lease.state != "active":
         return lease
     ending = result.endings.get(lease.id)

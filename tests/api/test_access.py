@@ -41,6 +41,8 @@ ROWS = [
     Row("PUT /v1/leases/{new}", "200 403 403 403 403 403 403 401", LEASE, "/v1/leases/{lease_id}"),
     Row("PUT /v1/leases/{lease}/stop", "200 403 403 403 403 403 403 401", {"reason": "person"},
         "/v1/leases/{lease_id}/stop"),
+    Row("PUT /v1/leases/{waits}/place", "200 403 403 403 403 403 403 401", None,
+        "/v1/leases/{lease_id}/place"),
     Row("PUT /v1/leases/{gpu}/keep", "200 404 404 404 200 404 404 401", None,
         "/v1/leases/{lease_id}/keep"),
     Row("GET /v1/sessions", "403 403 403 403 403 403 403 401", None, "/v1/sessions"),
@@ -138,7 +140,7 @@ def lab(office: ApiDesk) -> ApiDesk:
 
 def test_p36_the_table_names_every_route(office: ApiDesk) -> None:
     assert ROUTERS
-    paths = office.client.app.openapi()["paths"]
+    paths = office.app.openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods
               if path.startswith("/v1")}  # fmt: skip
     assert {(row.request.split()[0], row.route) for row in ROWS} == routes
@@ -214,6 +216,8 @@ class _ready:  # noqa: N801
         if "{gpu}" in path:
             self.lease, self.ref = lab.books.run("ada", "quarter")
             return path.replace("{gpu}", str(self.lease))
+        if "{waits}" in path:
+            path = path.replace("{waits}", str(lab.books.ask("ada", present=False).lease.id))
         return path.replace("{new}", str(uuid4()))
 
     def __exit__(self, *_: object) -> None:

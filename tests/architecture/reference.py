@@ -75,7 +75,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
            for code, text in OWN_CODES.items()]  # fmt: skip
     books = [(f"`{refusal.code}`", str(status), (refusal.__doc__ or "").splitlines()[0])
              for refusal, status in STATUS.items()]  # fmt: skip
-    return sorted(books) + sorted(own)
+    return [*sorted(books), *sorted(own)]
 
 
 def route_rows() -> list[tuple[str, ...]]:
@@ -117,7 +117,8 @@ def written(page: str) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         assert pattern.search(page), f"docs/reference.md has no place for {name}"
-        page = pattern.sub(lambda _, b=begin, t=table, e=end: f"{b}\n{t}\n{e}", page)
+        there = f"{begin}\n{table}\n{end}"
+        page = pattern.sub(there.replace("\\", r"\\"), page)
     return page
 
 

@@ -10,6 +10,8 @@ MAY_BE_SEEN = {"caddy"}
 # Who writes the machine's rules is on the machine's network; nobody else is.
 ON_THE_MACHINE = {"network"}
 ON_SESSIONS = {"hub", "proxy"}
+# The watchdog has the engine: nobody but who reads its figures reaches it.
+ON_WATCH = {"watchdog", "prometheus"}
 CAPABILITIES = {
     "caddy": {"NET_BIND_SERVICE"},
     "network": {"NET_ADMIN", "NET_RAW"},
@@ -38,8 +40,8 @@ def faults(lab: dict[str, Any]) -> list[str]:
     sessions = lab["networks"]["sessions"]
     if sessions["driver_opts"]["com.docker.network.bridge.enable_icc"] != "false":
         found.append("sessions could reach each other")
-    if not lab["networks"]["lab"].get("internal"):
-        found.append("the programs' network leads out")
+    found += [f"the network {name} of the programs leads out" for name in ("lab", "watch")
+              if not lab["networks"][name].get("internal")]  # fmt: skip
     return found
 
 
@@ -79,6 +81,10 @@ def _reach(name: str, one: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: it shares the machine's namespaces"
     if ("sessions" in one.get("networks", {})) != (name in ON_SESSIONS):
         yield f"{name}: its place on the network of the sessions"
+    if ("watch" in one.get("networks", {})) != (name in ON_WATCH):
+        yield f"{name}: its place on the network of the watchdog"
+    if name == "watchdog" and len(one["networks"]) > 1:
+        yield f"{name}: it can be reached by others"
     for volume in one.get("volumes", ()):
         is_engine = volume["source"].endswith("docker.sock") or volume["target"] == ENGINE
         if is_engine and name not in MAY_USE_ENGINE:

@@ -6,6 +6,7 @@ or browser that got no answer repeats what it asked.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.errors import LeaseConflict, NoSuchLease
 from quota.feeds import make_feed, revoke_feed
 from quota.idling import Idling
 from quota.invariants import describe
@@ -84,7 +86,7 @@ class Story:
         self.worker = Worker(
             self.desk.books, self.machine, self.enforcer, Gpus(), policy=Policy(),
             save_deadlines=lambda some: write_deadlines(self.note, some), metrics=WorkerMetrics(),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     # -- going on --------------------------------------------------------------------------
 
@@ -229,11 +231,23 @@ def _something_strange_runs(story: Story) -> None:
     story.desk.books.checkpoint()
 
 
+def _blaise_works_on_a_cpu_meanwhile(story: Story) -> None:
+    """His place is kept until he leaves the line."""
+    place = id_of("place")
+    with suppress(LeaseConflict):  # it is kept already
+        story.desk.ask("blaise", "quarter", lease_id=place, server="place", present=False)
+    with suppress(NoSuchLease):  # it is over already
+        story.desk.books.keep_place(place)
+    story.desk.books.stop_lease(place, "left_line")
+
+
 def _a_gpu_is_not_used(story: Story) -> None:
     """She is warned, and says that she comes back."""
     idling, since = Idling(story.desk.books), story.desk.clock.now() - timedelta(minutes=25)
     idling.note({id_of("ada"): SessionState(state="empty", since=since)})
     idling.keep(id_of("ada"))
+    # The hub comes back from an old backup meanwhile.
+    idling.tell_forgotten(id_of("ada"))
 
 
 def _all_go_home(story: Story) -> None:
@@ -248,5 +262,6 @@ def _all_go_home(story: Story) -> None:
 STEPS: tuple[Callable[[Story], None], ...] = (
     _open, _ada_starts, _blaise_changes_his_mind, _time_passes, _hours_are_given,
     _hours_are_asked_for, _an_outage_is_refunded, _time_passes, _tomas_helps, _help_is_over,
-    _rules_change, _something_strange_runs, _time_passes, _a_gpu_is_not_used, _all_go_home,
+    _rules_change, _something_strange_runs, _time_passes, _blaise_works_on_a_cpu_meanwhile,
+    _a_gpu_is_not_used, _all_go_home,
 )  # fmt: skip

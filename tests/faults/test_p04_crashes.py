@@ -21,7 +21,8 @@ from quota.store import writes
 from quota.store.engine import reading
 from quota.store.tables import audit, entries, gpus, leases, lots
 from tests.faults.crashes import in_a_process, postgres_copies, sqlite_copies
-from tests.faults.story import STEPS, WEIGHTS, Story, at, hours
+from tests.faults.story import STEPS, WEIGHTS, Story, at
+from tests.quota.books import hours
 
 MakeBooks = Callable[[], str]
 # On PostgreSQL a few in every run: one of each kind of writer, before and after the commit.
