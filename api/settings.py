@@ -59,6 +59,11 @@ class ApiSettings(_LabSettings):
     body_limit_bytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Largest request body."
     )
+    public_host: str = Field(
+        default="",
+        description="Address with a name of its own per person; empty for none: then TAs cannot "
+        "attach.",
+    )
     identity_cache_s: int = Field(
         default=30, ge=0, le=300, description="How long a token's owner is remembered."
     )
@@ -112,7 +117,7 @@ class WatchdogSettings(BaseSettings):
 OTHER_VARIABLES = frozenset(
     f"GPULAB_{name}"
     for name in (
-        "SERVICE_URL", "BIND_URL", "PUBLIC_HOST", "HUB_BIND_URL", "PROXY_API_URL",
+        "SERVICE_URL", "BIND_URL", "HUB_BIND_URL", "PROXY_API_URL",
         "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
         "PROXY_API_PORT", "PROGRAM", "SESSIONS_REACH", "SESSION_CALLERS",
         "SESSION_BRIDGE",
