@@ -54,9 +54,10 @@ class Visits:
         Who is not in it may have been attached since: then the next answer is waited for.
         """
         async with self._asking:
-            if self._age() < FRESH_S and name not in self.now():
+            if self._age() >= FRESH_S:
+                await self.refresh()
+            elif name not in self.now():
                 await self._pause(max(0.0, _ASKED_AGAIN_S - self._age()))
-            if self._age() >= (FRESH_S if name in self.now() else _ASKED_AGAIN_S):
                 await self.refresh()
         return self.now().get(name)
 
