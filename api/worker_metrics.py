@@ -19,7 +19,7 @@ ALARMS = (
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
     "look_broken", "gpu_lost", "memory_not_held",
-    "session_forgotten",
+    "session_forgotten", "shares_broken",
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024

@@ -1,7 +1,7 @@
 """Reading tables that are too large to be in memory: in blocks, in the order of a key."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -26,7 +26,7 @@ def blocks(tx: Connection, query: str) -> Iterator[Sequence[Row]]:
     yield from ahead(found) if tx.dialect.name == "postgresql" else found
 
 
-def ahead(found: Iterator[_Thing]) -> Iterator[_Thing]:
+def ahead(found: Iterator[_Thing]) -> Generator[_Thing]:
     """Hand on what is read, and let a thread read some more while that is worked on.
 
     A server would otherwise wait for the reader, and the reader for the server, in turn.

@@ -51,7 +51,7 @@ def described(desk: ApiDesk) -> Any:
     return schema
 
 
-def ask(case: schemathesis.Case, role: str) -> None:
+def ask(case: schemathesis.Case[Any], role: str) -> None:
     """Send one request as somebody, and look at the answer."""
     headers = {"Authorization": f"token {PEOPLE[role]}"}
     reply = case.call(headers=headers)
@@ -66,7 +66,7 @@ def fuzz(desk: ApiDesk, role: str, *, examples: int, until_s: float | None = Non
     """Ask everything as somebody; return how many requests that were."""
     asked = 0
 
-    def count_and_ask(case: schemathesis.Case) -> None:
+    def count_and_ask(case: schemathesis.Case[Any]) -> None:
         nonlocal asked
         asked += 1
         ask(case, role)

@@ -246,10 +246,23 @@ def test_roles_give_the_least() -> None:
     assert by_name["gpulab-organizer"]["scopes"] == ["custom:gpulab:admin"]
     sees = ["list:users", "read:servers", "read:users:activity"]
     assert by_name["gpulab-service"]["scopes"] == [
-        "delete:servers", *sees, "read:metrics", "users:activity"]  # fmt: skip
+        "delete:servers", *sees, "read:metrics", "users:activity", "shares"]  # fmt: skip
     assert by_name["gpulab-idle-culler"]["scopes"] == [
         "delete:servers", *sees, "access:services!service=gpulab",
         "custom:gpulab:sessions"]  # fmt: skip
+
+
+def test_p35_nobody_shares_but_the_service_and_a_sessions_visitors_give_it_nothing_more(
+    place: dict[str, Any],
+) -> None:
+    c = configured(place)
+    holders = [one for one in c.JupyterHub.load_roles
+               if any("shares" in scope for scope in one["scopes"])]  # fmt: skip
+    assert [one["name"] for one in holders] == ["gpulab-service"]
+    assert "users" not in holders[0]
+    assert not any("shares" in scope for scope in c.JupyterHub.extra_user_scopes)
+    assert "oauth_client_allowed_scopes" not in c.Spawner
+    assert c.JupyterHub.oauth_token_expires_in == 3600
 
 
 def test_every_scope_exists() -> None:
