@@ -9,6 +9,8 @@ from quota.budgets import end_help, pay_help
 from quota.desk import Desk
 from quota.errors import IdConflict, NotAttachable
 from quota.leases import Lease
+from quota.news import attach_news
+from quota.outbox import tell
 from quota.plain_text import check_text
 from quota.store import office
 
@@ -44,6 +46,7 @@ def attach(
     office.insert_attachment(desk.tx, attachment)
     pay_help(desk, attachment)
     desk.save()
+    _tell(desk, attachment)
     return attachment
 
 
@@ -56,6 +59,7 @@ def detach(desk: Desk, attachment: Attachment, why: DetachReason) -> Attachment:
     ended = replace(attachment, ended_at=ended_at, end_reason=why)
     office.end_attachment(desk.tx, ended)
     desk.save()
+    _tell(desk, ended)
     return ended
 
 
@@ -74,6 +78,11 @@ def keep_helping(desk: Desk, attachment_id: UUID) -> None:
         detach(desk, attachment, "time_over")
     else:
         pay_help(desk, attachment)
+
+
+def _tell(desk: Desk, attachment: Attachment) -> None:
+    news = attach_news(desk.account.name, attachment, desk.now)
+    tell(desk.tx, desk.lab, desk.account.hub_id, [news])
 
 
 def _session(desk: Desk, server_name: str) -> Lease:

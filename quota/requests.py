@@ -24,6 +24,8 @@ from quota.lab import Lab
 from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
+from quota.news import stopped_by_organizer, turn_news
+from quota.outbox import tell
 from quota.placement import GpuUse
 from quota.store import slots, writes
 from quota.turns import notice_of_yielding, place_at, room_of, with_use, without_lost_offer
@@ -80,6 +82,9 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
     after = _stopped(lease, reason, desk.now)
     writes.update_lease(desk.tx, lease, after)
     desk.save()
+    if reason == "organizer" and after is not lease:
+        news = stopped_by_organizer(desk.account.name, lease, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     return after
 
 
@@ -195,6 +200,8 @@ def _wait(
     after = replace(with_use(desk, lease) if place.slot is None else lease, asked_at=desk.now)
     if offer is not None and lease.gpu_uuid is None and _take(desk, lease, offer):
         after = replace(after, gpu_uuid=offer.uuid, offered_at=desk.now)
+        news = turn_news(desk.account.name, after, desk.lab, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     _write(desk, lease, after, is_new=is_new)
     return Asked(lease=after, place=place, wait_reason=reason)
 
