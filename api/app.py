@@ -24,6 +24,7 @@ from api.routes import (
     grants,
     health,
     leases,
+    notices,
     refunds,
     requests,
     rules,
@@ -43,8 +44,8 @@ PROXY_PREFIX = "/services/gpulab"
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, sessions.router, audit.router, usage.router, calendars.router,
-    feeds.router, feeds.readers, description.router,
+    attachments.router, notices.router, sessions.router, audit.router, usage.router,
+    calendars.router, feeds.router, feeds.readers, description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -22,6 +22,7 @@ from api.gpus.memory import MemoryHolder
 from api.hubclient import HubClient
 from api.idle import open_watch
 from api.logs import configure_logs
+from api.notify import sending
 from api.policy import LabFile
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
@@ -226,7 +227,7 @@ def run_worker(
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
-    engine = open_engine(url, pool_size=3)
+    engine = open_engine(url, pool_size=4)
     require_current(engine)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
     gpus, why = choose_gpus(policy.lab.gpus.mode, policy.lab.gpus.declared)
@@ -249,7 +250,8 @@ def run_worker(
     threading.Thread(target=_listen, args=(runtime, nudge, stopped), daemon=True).start()
     watching = threading.Thread(target=watch.run, args=(stopped,), daemon=True)
     watching.start()
-    worker.run(stopped)
+    with sending(settings, books, metrics.letters):
+        worker.run(stopped)
     watch.ticked.set()
     watching.join(timeout=_LOOK_ENDS_S)
     enforcer.close()

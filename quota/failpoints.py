@@ -24,7 +24,7 @@ STEPS = frozenset({
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
     "note_states", "release_gpu",
     # the sender of notifications
-    "letters_claimed", "letters_settled", "week_announced",
+    "letters_claimed", "letters_settled",
 })  # fmt: skip
 
 # Each is a call of `failpoint` between two writes of one transaction.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from quota.entitlement import current_week
 from quota.lab import Lab
 from quota.news import week_news
@@ -18,7 +20,7 @@ from quota.store import outbox as rows
 from quota.store.engine import reading, transaction
 from quota.telling import KINDS, Letter, News, send_at
 
-LetterEnd = Literal["sent", "given_up", "stale", "no_channel"]
+LetterEnd = Literal["sent", "given_up", "stale", "no_channel", "no_address"]
 
 # After each failed try; then it is given up. Together longer than any outage of a chat service
 # that people would still want to hear about afterwards.
@@ -59,10 +61,12 @@ class Outbox:
         now, claim = self.books.clock.now(), Claim()
         with reading(self.books.engine) as tx:
             since = rows.oldest_due(tx, self.books.hub_id, now)
+            weeks = self._weeks_begun(tx, now)
         self.waited_s = 0.0 if since is None else (now - since).total_seconds()
-        if since is None:
+        if since is None and not weeks:
             return claim  # nearly always: no writer's lock for that
         with transaction(self.books.engine, step="letters_claimed") as tx:
+            tell(tx, self.books.lab, self.books.hub_id, weeks)
             for letter in rows.due_letters(tx, self.books.hub_id, now, most=_MOST_AT_ONCE):
                 end = _end_of(letter, self.books.lab, now)
                 if end is None:
@@ -75,11 +79,12 @@ class Outbox:
             if self._forgot_at is None or now - self._forgot_at > _FORGETS_EVERY:
                 rows.forget_letters(tx, now - _KEPT_FOR)
                 self._forgot_at = now
+        self._weeks_told |= {(one.person, one.at) for one in weeks}
         return claim
 
     def settle(
         self, *, sent: Sequence[Letter] = (), failed: Sequence[Letter] = (),
-        untried: Sequence[Letter] = (),
+        untried: Sequence[Letter] = (), unreachable: Sequence[Letter] = (),
     ) -> list[Letter]:  # fmt: skip
         """Note what became of claimed letters; return those that were given up."""
         now = self.books.clock.now()
@@ -88,6 +93,7 @@ class Outbox:
         with transaction(self.books.engine, step="letters_settled") as tx:
             rows.finish(tx, sent, "sent", now)
             rows.finish(tx, given_up, "given_up", now)
+            rows.finish(tx, unreachable, "no_address", now)
             for one, at in tries:
                 if at is not None:
                     rows.try_later(tx, [one], at, attempts=0)
@@ -95,23 +101,19 @@ class Outbox:
             rows.try_later(tx, untried, soon, attempts=-1)
         return given_up
 
-    def announce_weeks(self) -> None:
-        """Tell those who want to hear it that their week has begun: no one else's deed does."""
-        lab, now = self.books.lab, self.books.clock.now()
-        with reading(self.books.engine) as tx:
-            people = rows.choosers_of(tx, self.books.hub_id, "week_reset")
+    def _weeks_begun(self, tx: Connection, now: datetime) -> list[News]:
+        """Tell whose week has begun that want to hear it: no one's deed is there to tell of it."""
+        lab = self.books.lab
         begun: dict[tuple[str, datetime], News] = {}
-        for person in people:
+        for person in rows.choosers_of(tx, self.books.hub_id, "week_reset"):
             section = lab.section_of(person)
             week = current_week(lab, section, now)
             if section is None or week is None or now - week.starts_at > _WEEK_IS_NEWS_FOR:
                 continue
             begun[person, week.starts_at] = week_news(person, section, week, lab)
-        new = begun.keys() - self._weeks_told
-        if new:
-            with transaction(self.books.engine, step="week_announced") as tx:
-                tell(tx, lab, self.books.hub_id, [begun[key] for key in sorted(new)])
-        self._weeks_told = set(begun)
+        new = sorted(begun.keys() - self._weeks_told)
+        self._weeks_told &= begun.keys()
+        return [begun[key] for key in new]
 
 
 def next_try(letter: Letter, lab: Lab, now: datetime) -> datetime | None:

@@ -31,6 +31,8 @@ def test_p37_the_lab_in_containers_is_boxed(lab: dict[str, Any]) -> None:
         ("proxy", 'ports: ["8000:8000"]', "port that is open"),
         ("service", "networks: [sessions]", "network of the sessions"),
         ("worker", "network_mode: host", "namespaces"),
+        ("worker", "networks: [outside]", "way to the outside"),
+        ("service", 'volumes: ["./site/channels:/srv/channels:ro"]', "addresses of the channels"),
         ("hub", "cap_add: [SYS_ADMIN]", "capabilities"),
         ("service", "privileged: true", "privileged"),
         ("prometheus", "secrets: [service_token]", "has the secrets"),

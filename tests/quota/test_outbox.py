@@ -183,15 +183,15 @@ def test_a_new_week_is_told_to_who_wants_it_once(told: Desk) -> None:
     chooses(told, "ada", week_reset="mail")
     sender = Outbox(told.books)
     told.at("2026-11-29 23:59")
-    sender.announce_weeks()
+    sender.claim()
     assert letters(told) == []
     told.at("2026-11-30 00:00")
-    for one in (sender, sender, Outbox(told.books)):
-        one.announce_weeks()
+    claims = [one.claim() for one in (sender, sender, Outbox(told.books))]
+    assert [len(one.letters) for one in claims] == [1, 0, 0]
     assert letters(told) == [("week_reset", "mail", "ada")]
     chooses(told, "blaise", week_reset="mail")
     told.at("2026-12-03 00:00")
-    sender.announce_weeks()
+    sender.claim()
     assert len(letters(told)) == 1, "on Thursday it is no news any more"
 
 
@@ -229,8 +229,11 @@ def test_people_choose_among_what_is_theirs(told: Desk) -> None:
     assert mine.chosen["half_used"] == ()
     assert "help_raised" not in mine.chosen
     assert {"help_raised", "help_unclaimed"} == set(choices_of(told.books, "tomas").chosen)
-    for wrong in ({"stopped": ["pager"]}, {"help_raised": ["mail"]}, {"gossip": []},
-                  {"stopped": ["json://127.0.0.1/"]}):  # fmt: skip
+    wrongs: list[dict[str, list[str]]] = [
+        {"stopped": ["pager"]}, {"help_raised": ["mail"]}, {"gossip": []},
+        {"stopped": ["json://127.0.0.1/"]},
+    ]  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(BadChoice):
             choose(told.books, "ada", wrong, tag=mine.tag)
     with pytest.raises(BadChoice):
@@ -248,8 +251,7 @@ def test_a_channel_that_is_gone_or_no_longer_mine_gets_nothing(told: Desk) -> No
     put(told, news())
     told.follow(lab_with(CHANNELS.replace("room: {", "other: {")))
     put(told, news())
-    assert sorted(letters(told)) == [
-        ("stopped", "mail", "ada"), ("stopped", "mail", "ada"), ("stopped", "room", "")]  # fmt: skip
+    assert sorted(letters(told)) == [("stopped", "mail", "ada")] * 2 + [("stopped", "room", "")]
     claim = Outbox(told.books).claim()
     assert [one.channel for one in claim.letters] == ["mail", "mail"]
     assert [(one.channel, why) for one, why in claim.ended] == [("room", "no_channel")]
