@@ -95,7 +95,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 def _show_tag(operation: dict[str, Any]) -> None:
     answer = operation["responses"].get("200", {})
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    if schema.get("$ref", "").endswith("/RuleOut"):
+    if schema.get("$ref", "").endswith(("/RuleOut", "/NoticeChoicesOut")):
         answer["headers"] = _ETAG
 
 

@@ -86,8 +86,23 @@ class WorkerSettings(_LabSettings):
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's metrics; 0: none."
     )
+    worker_sends: bool = Field(
+        default=True, description="Send notifications; false where a notifier runs."
+    )
     hub_stop_budget_s: float = Field(
         default=8.0, ge=0, le=60, description="How long the hub gets to stop a session."
+    )
+
+
+class NotifierSettings(DeskSettings):
+    """The notifier, where it is a program of its own: the books, and the channels' addresses."""
+
+    secrets_dir: Path = Field(description="Folder with the secrets, one file each.")
+    notifier_metrics_host: str = Field(
+        default="127.0.0.1", description="Address of the notifier's metrics."
+    )
+    notifier_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the notifier's metrics; 0: none."
     )
 
 
@@ -131,7 +146,7 @@ def known_variables() -> frozenset[str]:
     """Name every environment variable of the lab."""
     own = {
         f"GPULAB_{name.upper()}"
-        for settings in (ApiSettings, WorkerSettings, WatchdogSettings)
+        for settings in (ApiSettings, WorkerSettings, WatchdogSettings, NotifierSettings)
         for name in settings.model_fields
     }
     return OTHER_VARIABLES | own

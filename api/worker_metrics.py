@@ -12,14 +12,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from api.doctor.floors import HOLES
 from api.gpus.devices import GpuLook
+from api.letter_metrics import LETTER_ALARMS, LetterMetrics
 from quota.session_states import STATE_NAMES
 
 ALARMS = (
     "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
-    "look_broken", "gpu_lost", "memory_not_held",
-    "session_forgotten", "shares_broken",
+    "look_broken", "gpu_lost", "memory_not_held", "session_forgotten", "shares_broken",
+    *LETTER_ALARMS,
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024
@@ -64,6 +65,7 @@ class WorkerMetrics:
             registry=self.registry,
         )  # fmt: skip
         self._gpus = _GpuMetrics(self.registry)
+        self.letters = LetterMetrics(self.registry)
         for part in HOLES:
             self._holes.labels(part)
         for outcome in OUTCOMES:

@@ -15,6 +15,8 @@ from quota.clock import ms_between
 from quota.desk import Desk, open_desk_of_lease
 from quota.errors import GpuIsWanted, NoSuchLease
 from quota.lab_idle import IdleRules
+from quota.news import news_of_notices
+from quota.outbox import tell
 from quota.reconcile import Notice, NoticeKind
 from quota.service import Books
 from quota.session_states import (
@@ -160,3 +162,5 @@ def _tell(
 ) -> None:
     notice = Notice(account_id=desk.account.id, lease_id=lease_id, text=text, at=now, kind=kind)
     writes.save_notices(tx, [notice])
+    news = news_of_notices(desk.account.name, [notice], desk.lab)
+    tell(tx, desk.lab, desk.account.hub_id, news)

@@ -53,13 +53,14 @@ class StopOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something to tell the scholar."""
+    """Something to tell the scholar; `minutes` is the step of a warning before the end."""
 
     account_id: int
     lease_id: UUID
     kind: NoticeKind
     text: str
     at: datetime
+    minutes: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -276,14 +277,16 @@ def _warn(
         text = closing_text(left_ms, ending.title)
     elif ending.why == "reserved":
         text = yielding_text(left_ms)
-    result.notices.append(_notice(account, lease, "warning", text, now))
+    result.notices.append(_notice(account, lease, "warning", text, now, minutes=level))
     return replace(lease, warned_min=level)
 
 
 def _notice(
-    account: Account, lease: Lease, kind: Literal["warning", "stopped"], text: str, at: datetime
-) -> Notice:
-    return Notice(account_id=account.id, lease_id=lease.id, kind=kind, text=text, at=at)
+    account: Account, lease: Lease, kind: Literal["warning", "stopped"], text: str, at: datetime,
+    *, minutes: int | None = None,
+) -> Notice:  # fmt: skip
+    return Notice(account_id=account.id, lease_id=lease.id, kind=kind, text=text, at=at,
+                  minutes=minutes)  # fmt: skip
 
 
 def _order(account: Account, lease: Lease) -> StopOrder:

@@ -25,6 +25,8 @@ from quota.lab import Lab
 from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
+from quota.news import stopped_by_organizer, turn_news
+from quota.outbox import tell
 from quota.placement import GpuUse
 from quota.store import slots, writes
 from quota.turns import notice_of_yielding, place_at, room_of, with_use, without_lost_offer
@@ -81,6 +83,9 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
     after = _stopped(lease, reason, desk.now)
     writes.update_lease(desk.tx, lease, after)
     desk.save()
+    if reason == "organizer" and after is not lease:
+        news = stopped_by_organizer(desk.account.name, lease, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     return after
 
 
@@ -202,6 +207,8 @@ def _wait(
         after = replace(after, gpu_uuid=offer.uuid, offered_at=desk.now)
         if lease.keeps_place:
             tell_turn(desk, lease)
+        news = turn_news(desk.account.name, after, desk.lab, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     _write(desk, lease, after, is_new=is_new)
     return Asked(lease=after, place=place, wait_reason=reason)
 

@@ -15,11 +15,12 @@ from pydantic_settings import BaseSettings
 
 from api.app import ROUTERS
 from api.cli import app as command_line
+from api.letter_metrics import NotifierMetrics
 from api.metrics import Metrics
 from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
 from api.routes import health
-from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
+from api.settings import ApiSettings, NotifierSettings, WatchdogSettings, WorkerSettings
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
@@ -33,7 +34,7 @@ from quota.views import LoadView
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
-    "worker": WorkerSettings, "watchdog": WatchdogSettings,
+    "worker": WorkerSettings, "watchdog": WatchdogSettings, "notifier": NotifierSettings,
     "gate": GateSettings, "firewall": FirewallSettings, "culler": CullerSettings,
 }  # fmt: skip
 
@@ -61,7 +62,8 @@ def settings_rows() -> list[tuple[str, ...]]:
 def metric_rows() -> list[tuple[str, ...]]:
     books: Any = _NoBooks()
     registries = (("service", Metrics(books).registry), ("worker", WorkerMetrics().registry),
-                  ("watchdog", WatchdogMetrics().registry))  # fmt: skip
+                  ("watchdog", WatchdogMetrics().registry),
+                  ("notifier", NotifierMetrics().registry))  # fmt: skip
     return [
         (f"`{family.name}{'_total' if family.type == 'counter' else ''}`", family.type, where,
          family.documentation)

@@ -33,6 +33,8 @@ def test_p37_the_lab_in_containers_is_boxed(lab: dict[str, Any]) -> None:
         ("worker", "network_mode: host", "namespaces"),
         ("service", "networks: [watch]", "network of the watchdog"),
         ("watchdog", "networks: [lab]", "reached by others"),
+        ("worker", "networks: [outside]", "way to the outside"),
+        ("service", 'volumes: ["./site/channels:/srv/channels:ro"]', "addresses of the channels"),
         ("hub", "cap_add: [SYS_ADMIN]", "capabilities"),
         ("service", "privileged: true", "privileged"),
         ("prometheus", "secrets: [service_token]", "has the secrets"),

@@ -23,10 +23,12 @@ from quota.errors import LeaseConflict, NoSuchLease
 from quota.feeds import make_feed, revoke_feed
 from quota.idling import Idling
 from quota.invariants import describe
+from quota.notice_choices import choices_of, choose
 from quota.observed import Observed
 from quota.refunding import Incident
 from quota.roster import RosterRow, plan_import
 from quota.rulebook import entry_tag
+from quota.sending import Outbox
 from quota.session_states import SessionState
 from quota.store.engine import open_engine
 from quota.views import LeaseView
@@ -35,7 +37,11 @@ from tests.quota.books import NOON, Desk, hours, lab_with
 
 STEP = timedelta(minutes=6)
 OLGA, TOMAS = By(actor="olga"), By(actor="tomas")
-LAB = lab_with(section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
+CHANNELS = """
+channels:
+  mail: {url_file: mail, chosen_by: [scholars], to_person: true, default: true}
+"""
+LAB = lab_with(CHANNELS, section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
                sessions_per_scholar=5)  # fmt: skip
 WEIGHTS = {name: flavor.weight_mgpu for name, flavor in LAB.flavors.items()}
 _IDS = UUID(int=4)
@@ -152,12 +158,28 @@ class Story:
 def _open(story: Story) -> None:
     story.desk.books.ping()
     story.worker.take_inventory()
+    _ada_says_what_she_wants_to_hear(story)
 
 
 def _ada_starts(story: Story) -> None:
     assert story.ask("ada", "whole", "ada").lease.state in ("held", "active")
     story.start("ada", "ada", "whole", id_of("ada"))
     story.tick()
+
+
+def _ada_says_what_she_wants_to_hear(story: Story) -> None:
+    kinds = ("grant_given", "request_decided", "attached", "detached")
+    books = story.desk.books
+    choose(books, "ada", {kind: ["mail"] for kind in kinds}, tag=choices_of(books, "ada").tag)
+
+
+def _letters_go_out(story: Story) -> None:
+    """What was sent is in a file, whatever the books know of it."""
+    sender = Outbox(story.desk.books)
+    letters = sender.claim().letters
+    with (story.folder / "mail").open("a") as mail:
+        mail.writelines(f"{one.occasion}\n" for one in letters)
+    sender.settle(sent=letters)
 
 
 def _blaise_changes_his_mind(story: Story) -> None:
@@ -193,6 +215,7 @@ def _hours_are_asked_for(story: Story) -> None:
     office.answer(id_of("ada asks"), hours("1"), by=OLGA, text="half of it")
     office.answer(id_of("blaise asks"), None, by=OLGA, text="not now")
     office.withdraw(id_of("chen asks"), by=By(actor="chen"))
+    _letters_go_out(story)
 
 
 def _an_outage_is_refunded(story: Story) -> None:
@@ -257,6 +280,7 @@ def _all_go_home(story: Story) -> None:
     for _ in range(3):
         story.desk.clock.advance(timedelta(seconds=15))
         story.tick()
+    _letters_go_out(story)
 
 
 STEPS: tuple[Callable[[Story], None], ...] = (
