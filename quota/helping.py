@@ -14,7 +14,9 @@ from quota.attachments import Attachment
 from quota.audit import By
 from quota.desk import Desk, open_desk, open_desk_of_lease
 from quota.errors import AlreadyDecided, BadText, IdConflict, NoSuchAccount, NoSuchThing
+from quota.help_news import claimed_news, raised_news
 from quota.help_queue import HelpRequest
+from quota.outbox import tell
 from quota.plain_text import check_person, check_text
 from quota.service import Books
 from quota.store import help as rows
@@ -74,7 +76,7 @@ class Helping:
             if rows.open_request(tx, desk.account.id) is not None:
                 raise AlreadyDecided("You ask for help already; withdraw that first.")
             rows.insert_request(tx, wanted)
-            # The TAs of the section are told here, in this transaction: `quota.outbox.tell`.
+            tell(tx, desk.lab, desk.account.hub_id, raised_news(desk.lab, name, wanted))
             _note(desk, by, "help.raise", wanted)
             return wanted
 
@@ -224,6 +226,9 @@ def _write(
 ) -> HelpRequest:
     if after != before:
         rows.update_request(desk.tx, after)
+        if after.claimed_by not in (None, before.claimed_by):
+            news = claimed_news(desk.account.name, after, desk.now)
+            tell(desk.tx, desk.lab, desk.account.hub_id, news)
         _note(desk, by, action, after, before)
     return after
 
