@@ -67,6 +67,14 @@ def hour_requests(
     return [(who, one.as_of(now)) for who, one in found]
 
 
+def newest_requests(books: Books, name: str, *, most: int) -> list[HourRequest]:
+    """List somebody's own requests for hours as they are now, the newest first."""
+    now = books.clock.now()
+    with reading(books.engine) as tx:
+        found = office.newest_requests_of(tx, books.hub_id, name, most=most)
+    return [one.as_of(now) for one in found]
+
+
 def charges(
     books: Books, names: Sequence[str], since: datetime, until: datetime
 ) -> Iterator[ChargeLine]:

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
-from api.pages import assets, first, hours, sign_in, troubles
+from api.pages import assets, first, hours, sessions, sign_in, troubles, used, week
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
@@ -19,7 +19,8 @@ from api.pages.visitor import SignInNeeded
 from quota import errors
 from quota.service import Books
 
-ROUTERS = (sign_in.router, assets.router, first.router, hours.router)
+ROUTERS = (sign_in.router, assets.router, first.router, hours.router,
+           sessions.router, used.router, week.router)  # fmt: skip
 
 
 def create_pages(

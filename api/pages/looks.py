@@ -53,7 +53,8 @@ class Looks:
         )  # fmt: skip
         self._environment.filters |= {
             "hours": GpuTime.hours_text, "span": span_text, "cost": cost_text,
-            "moment": self._moment, "day": self._day, "ago": self._ago,
+            "moment": self._moment, "day": self._day, "ago": self._ago, "left": self._left,
+            "since": self._since, "clock": self._clock_time,
         }  # fmt: skip
         self._environment.globals |= {
             "asset": asset_url, "hub": addresses.hub, "page": addresses.page, "prefix": PREFIX,
@@ -100,6 +101,20 @@ class Looks:
 
     def _day(self, at: datetime, time_zone: str = "UTC") -> str:
         return moment_text(at, time_zone).partition(" at ")[0]
+
+    def _left(self, at: datetime) -> str:
+        """Say how long it is until an instant."""
+        return span_text(max(0, int((at - self._clock.now()).total_seconds())))
+
+    def _since(self, at: datetime) -> str:
+        """Say how long it has been since an instant."""
+        return span_text(max(0, int((self._clock.now() - at).total_seconds())))
+
+    def _clock_time(self, at: datetime, time_zone: str = "UTC") -> Markup:
+        """Write an instant of a day that has been named already."""
+        exact = at.astimezone(UTC).isoformat(timespec="seconds")
+        shown = moment_text(at, time_zone).partition(" at ")[2].partition(" (")[0]
+        return Markup('<time datetime="{}">{}</time>').format(exact, shown)
 
     def _ago(self, at: datetime) -> str:
         """Say how long ago something was."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
     from api.auth import Identities
@@ -26,6 +27,12 @@ class Room:
     cookies: Cookies
     door: HubDoor
     looks: Looks
+
+    def done(self, path: str, word: str) -> Response:
+        """Lead to a page after a deed; it says what was done."""
+        answer = RedirectResponse(self.addresses.page(path), status_code=303)
+        self.cookies.say(answer, word)
+        return answer
 
 
 async def get_room(request: Request) -> Room:

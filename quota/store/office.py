@@ -48,6 +48,20 @@ def hour_requests_of(
     return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
 
 
+def newest_requests_of(
+    tx: Connection, hub_id: str, account: str, *, most: int
+) -> list[HourRequest]:
+    """Read one scholar's requests, the newest first."""
+    query = (
+        select(hour_requests)
+        .join(accounts, accounts.c.id == hour_requests.c.account_id)
+        .where(accounts.c.hub_id == hub_id, accounts.c.name == account)
+        .order_by(hour_requests.c.asked_at.desc(), hour_requests.c.id.desc())
+        .limit(most)
+    )
+    return [_hour_request(row) for row in tx.execute(query).mappings()]
+
+
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:
     """Write a new request."""
     tx.execute(insert(hour_requests), {n: getattr(request, n) for n in _REQUEST_FIELDS})
