@@ -10,10 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
     from api.auth import Identities
+    from api.metrics import Metrics
     from api.pages.addresses import Addresses
     from api.pages.cookies import Cookies
     from api.pages.looks import Looks
     from api.pages.sign_in import HubDoor
+    from api.sharing import Sharing
     from quota.service import Books
 
 
@@ -27,6 +29,8 @@ class Room:
     cookies: Cookies
     door: HubDoor
     looks: Looks
+    sharing: Sharing
+    metrics: Metrics
 
     def done(self, path: str, word: str) -> Response:
         """Lead to a page after a deed; it says what was done."""

@@ -29,14 +29,15 @@ def hour_request(tx: Connection, request_id: UUID, *, lock: bool = False) -> Hou
 
 def hour_requests_of(
     tx: Connection, hub_id: str, *, account: str | None = None, state: str | None = None,
-    after: tuple[datetime, UUID] | None = None, most: int = 200,
+    after: tuple[datetime, UUID] | None = None, most: int = 200, newest_first: bool = False,
 ) -> list[tuple[str, HourRequest]]:  # fmt: skip
-    """Read requests with the scholars' names, the oldest first."""
+    """Read requests with the scholars' names, the oldest first unless told otherwise."""
+    order = (hour_requests.c.asked_at, hour_requests.c.id)
     query = (
         select(hour_requests, accounts.c.name)
         .join(accounts, accounts.c.id == hour_requests.c.account_id)
         .where(accounts.c.hub_id == hub_id)
-        .order_by(hour_requests.c.asked_at, hour_requests.c.id)
+        .order_by(*((one.desc() for one in order) if newest_first else order))
         .limit(most)
     )
     if account is not None:
@@ -46,20 +47,6 @@ def hour_requests_of(
     if after is not None:
         query = query.where(later(hour_requests, "asked_at", after))
     return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
-
-
-def newest_requests_of(
-    tx: Connection, hub_id: str, account: str, *, most: int
-) -> list[HourRequest]:
-    """Read one scholar's requests, the newest first."""
-    query = (
-        select(hour_requests)
-        .join(accounts, accounts.c.id == hour_requests.c.account_id)
-        .where(accounts.c.hub_id == hub_id, accounts.c.name == account)
-        .order_by(hour_requests.c.asked_at.desc(), hour_requests.c.id.desc())
-        .limit(most)
-    )
-    return [_hour_request(row) for row in tx.execute(query).mappings()]
 
 
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:
@@ -84,7 +71,7 @@ def attachment_by_id(tx: Connection, attachment_id: UUID) -> Attachment | None:
     """Find one attachment."""
     query = select(attachments).where(attachments.c.id == attachment_id)
     row = tx.execute(query).mappings().one_or_none()
-    return None if row is None else _attachment(row)
+    return None if row is None else attachment_of(row)
 
 
 def open_attachment(tx: Connection, account_id: int) -> Attachment | None:
@@ -93,7 +80,7 @@ def open_attachment(tx: Connection, account_id: int) -> Attachment | None:
         attachments.c.account_id == account_id, attachments.c.ended_at.is_(None)
     )
     row = tx.execute(query).mappings().one_or_none()
-    return None if row is None else _attachment(row)
+    return None if row is None else attachment_of(row)
 
 
 def attachments_by_account(tx: Connection, hub_id: str) -> dict[int, Attachment]:
@@ -103,14 +90,14 @@ def attachments_by_account(tx: Connection, hub_id: str) -> dict[int, Attachment]
         .join(accounts, accounts.c.id == attachments.c.account_id)
         .where(accounts.c.hub_id == hub_id, attachments.c.ended_at.is_(None))
     )
-    return {row["account_id"]: _attachment(row) for row in tx.execute(query).mappings()}
+    return {row["account_id"]: attachment_of(row) for row in tx.execute(query).mappings()}
 
 
 def attachments_of(tx: Connection, account_id: int, *, most: int = 200) -> list[Attachment]:
     """Read who was attached to a scholar's sessions, the newest first."""
     query = select(attachments).where(attachments.c.account_id == account_id)
     query = query.order_by(attachments.c.started_at.desc(), attachments.c.id).limit(most)
-    return [_attachment(row) for row in tx.execute(query).mappings()]
+    return [attachment_of(row) for row in tx.execute(query).mappings()]
 
 
 def insert_attachment(tx: Connection, attachment: Attachment) -> None:
@@ -127,7 +114,8 @@ def end_attachment(tx: Connection, attachment: Attachment) -> None:
     )
 
 
-def _attachment(row: RowMapping) -> Attachment:
+def attachment_of(row: RowMapping) -> Attachment:
+    """Make an attachment of a row that holds all of its columns."""
     return Attachment(**{name: row[name] for name in _ATTACHMENT_FIELDS})
 
 
