@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from quota import answers
 from quota.amount import GpuTime
+from quota.attachments import Attachment
 from quota.chain import GENESIS
 from quota.explanation import Explanation
 from quota.leases import Lease
@@ -19,6 +20,7 @@ from quota.placement import GpuUse
 from quota.service import Books
 from quota.store import reads
 from quota.store.engine import reading
+from quota.store.office import open_attachment
 from quota.store.usage import charge_lines, charged_leases, used_since
 from quota.views import AccountView, LineView, SessionView
 
@@ -44,6 +46,8 @@ class OwnHours:
     sessions: tuple[OwnSession, ...]
     rate_mgpu: int
     lasts_until: datetime | None
+    visit: Attachment | None
+    """The TA who is attached now."""
 
     @property
     def set_aside(self) -> GpuTime:
@@ -80,6 +84,7 @@ def own_hours(books: Books, name: str) -> OwnHours:
             sessions=tuple(_own_session(tx, books, view, one, now) for one in view.sessions),
             rate_mgpu=rate_mgpu(one.lease for one in view.sessions),
             lasts_until=lasts_until(view.available, used, view.week, now=now),
+            visit=None if row is None else visit_of(tx, row["id"], now=now),
         )
 
 
@@ -118,6 +123,12 @@ def ledger(
                    charged=charged + leases[lease_id].unposted(now))
         for lease_id, at, charged in found
     ]  # fmt: skip
+
+
+def visit_of(tx: Connection, account_id: int, *, now: datetime) -> Attachment | None:
+    """Find who is attached to an account's session now, also where an end is not written yet."""
+    found = open_attachment(tx, account_id)
+    return found if found is not None and now < found.until else None
 
 
 def _own_session(
