@@ -54,7 +54,7 @@ class Looks:
         self._environment.filters |= {
             "hours": GpuTime.hours_text, "span": span_text, "cost": cost_text,
             "moment": self._moment, "day": self._day, "ago": self._ago, "left": self._left,
-            "since": self._since, "clock": self._clock_time,
+            "since": self._since, "clock": self._clock_time, "when": self._when,
         }  # fmt: skip
         self._environment.globals |= {
             "asset": asset_url, "hub": addresses.hub, "page": addresses.page, "prefix": PREFIX,
@@ -96,8 +96,11 @@ class Looks:
         """Write an instant for people, with the exact one for programs."""
         if at is None:
             return Markup()
-        exact = at.astimezone(UTC).isoformat(timespec="seconds")
-        return Markup('<time datetime="{}">{}</time>').format(exact, moment_text(at, time_zone))
+        return _time(at, moment_text(at, time_zone))
+
+    def _when(self, at: datetime | None, time_zone: str = "UTC") -> Markup:
+        """Write an instant on a page that has said in which zone its times are."""
+        return Markup() if at is None else _time(at, moment_text(at, time_zone).partition(" (")[0])
 
     def _day(self, at: datetime, time_zone: str = "UTC") -> str:
         return moment_text(at, time_zone).partition(" at ")[0]
@@ -112,14 +115,17 @@ class Looks:
 
     def _clock_time(self, at: datetime, time_zone: str = "UTC") -> Markup:
         """Write an instant of a day that has been named already."""
-        exact = at.astimezone(UTC).isoformat(timespec="seconds")
-        shown = moment_text(at, time_zone).partition(" at ")[2].partition(" (")[0]
-        return Markup('<time datetime="{}">{}</time>').format(exact, shown)
+        return _time(at, moment_text(at, time_zone).partition(" at ")[2].partition(" (")[0])
 
     def _ago(self, at: datetime) -> str:
         """Say how long ago something was."""
         seconds = int((self._clock.now() - at).total_seconds())
         return "just now" if seconds < 60 else f"{span_text(seconds)} ago"
+
+
+def _time(at: datetime, shown: str) -> Markup:
+    exact = at.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(exact, shown)
 
 
 def _zone_of(visitor: Visitor | None, lab: Lab) -> str:

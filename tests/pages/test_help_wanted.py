@@ -1,5 +1,6 @@
 """Help from a scholar's side: asking, the place, visits and who may come in."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +22,7 @@ def test_a_hand_is_raised_has_a_place_is_claimed_and_taken_back(
         asked = who.send("hours/help", "hours/help", message="It <b>hangs</b>", path="lab.ipynb")
         assert (asked.status_code, asked.headers["location"]) == (
             303, "/services/gpulab/hours/help")  # fmt: skip
+        desk.books.clock.advance(timedelta(minutes=1))
     page = ada.get("hours/help").text
     assert "You are number <b>2</b>" in page
     assert "It &lt;b&gt;hangs&lt;/b&gt;" in page
