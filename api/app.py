@@ -82,7 +82,7 @@ def create_app(
     app.state.metrics = Metrics(books)
     # Without subdomains a scholar's page could act as the TA who opens it.
     app.state.has_own_hosts = bool(settings.public_host)
-    app.state.sharing = Sharing(Helping(books), shares or _hub_shares(settings))
+    app.state.sharing = sharing = Sharing(Helping(books), shares or _hub_shares(settings))
     app.state.identities = identities = Identities(
         settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
@@ -99,7 +99,7 @@ def create_app(
     describe(app)
     pages = create_pages(
         books, identities, asks_hub, addresses=Addresses(settings.public_host),
-        secret=settings.secret("service_token"),
+        secret=settings.secret("service_token"), sharing=sharing, metrics=app.state.metrics,
     )  # fmt: skip
     app.mount(PREFIX, pages)
     _build_routes(app)

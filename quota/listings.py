@@ -69,6 +69,15 @@ def hour_requests(
     return [(who, one.as_of(now)) for who, one in found]
 
 
+def newest_requests(books: Books, name: str, *, most: int) -> list[HourRequest]:
+    """List somebody's own requests for hours as they are now, the newest first."""
+    now = books.clock.now()
+    with reading(books.engine) as tx:
+        found = office.hour_requests_of(tx, books.hub_id, account=name, most=most,
+                                        newest_first=True)  # fmt: skip
+    return [one.as_of(now) for _, one in found]
+
+
 def help_requests(
     books: Books, *, name: str | None, state: str | None, after: tuple[datetime, UUID] | None,
     most: int,

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
     from api.auth import Identities
+    from api.metrics import Metrics
     from api.pages.addresses import Addresses
     from api.pages.cookies import Cookies
     from api.pages.looks import Looks
     from api.pages.sign_in import HubDoor
+    from api.sharing import Sharing
     from quota.service import Books
 
 
@@ -26,6 +29,14 @@ class Room:
     cookies: Cookies
     door: HubDoor
     looks: Looks
+    sharing: Sharing
+    metrics: Metrics
+
+    def done(self, path: str, word: str) -> Response:
+        """Lead to a page after a deed; it says what was done."""
+        answer = RedirectResponse(self.addresses.page(path), status_code=303)
+        self.cookies.say(answer, word)
+        return answer
 
 
 async def get_room(request: Request) -> Room:
