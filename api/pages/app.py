@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
-from api.pages import assets, first, hours, sign_in, troubles
+from api.pages import assets, first, hours, section, section_person, sign_in, troubles
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
@@ -19,7 +19,10 @@ from api.pages.visitor import SignInNeeded
 from quota import errors
 from quota.service import Books
 
-ROUTERS = (sign_in.router, assets.router, first.router, hours.router)
+ROUTERS = (
+    sign_in.router, assets.router, first.router, hours.router, section.router,
+    section_person.router,
+)  # fmt: skip
 
 
 def create_pages(

@@ -24,7 +24,7 @@ def hour_request(tx: Connection, request_id: UUID, *, lock: bool = False) -> Hou
     """Find one request."""
     query = select(hour_requests).where(hour_requests.c.id == request_id)
     row = tx.execute(query.with_for_update() if lock else query).mappings().one_or_none()
-    return None if row is None else _hour_request(row)
+    return None if row is None else hour_request_of(row)
 
 
 def hour_requests_of(
@@ -45,7 +45,7 @@ def hour_requests_of(
         query = query.where(hour_requests.c.state == state)
     if after is not None:
         query = query.where(later(hour_requests, "asked_at", after))
-    return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
+    return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
 
 
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:
@@ -59,7 +59,8 @@ def update_hour_request(tx: Connection, request: HourRequest) -> None:
     tx.execute(update(hour_requests).where(hour_requests.c.id == request.id).values(**values))
 
 
-def _hour_request(row: RowMapping) -> HourRequest:
+def hour_request_of(row: RowMapping) -> HourRequest:
+    """Make a request of a row that holds all of its columns."""
     return HourRequest(**{name: row[name] for name in _REQUEST_FIELDS})
 
 
@@ -70,7 +71,7 @@ def attachment_by_id(tx: Connection, attachment_id: UUID) -> Attachment | None:
     """Find one attachment."""
     query = select(attachments).where(attachments.c.id == attachment_id)
     row = tx.execute(query).mappings().one_or_none()
-    return None if row is None else _attachment(row)
+    return None if row is None else attachment_of(row)
 
 
 def open_attachment(tx: Connection, account_id: int) -> Attachment | None:
@@ -79,7 +80,7 @@ def open_attachment(tx: Connection, account_id: int) -> Attachment | None:
         attachments.c.account_id == account_id, attachments.c.ended_at.is_(None)
     )
     row = tx.execute(query).mappings().one_or_none()
-    return None if row is None else _attachment(row)
+    return None if row is None else attachment_of(row)
 
 
 def attachments_by_account(tx: Connection, hub_id: str) -> dict[int, Attachment]:
@@ -89,14 +90,14 @@ def attachments_by_account(tx: Connection, hub_id: str) -> dict[int, Attachment]
         .join(accounts, accounts.c.id == attachments.c.account_id)
         .where(accounts.c.hub_id == hub_id, attachments.c.ended_at.is_(None))
     )
-    return {row["account_id"]: _attachment(row) for row in tx.execute(query).mappings()}
+    return {row["account_id"]: attachment_of(row) for row in tx.execute(query).mappings()}
 
 
 def attachments_of(tx: Connection, account_id: int, *, most: int = 200) -> list[Attachment]:
     """Read who was attached to a scholar's sessions, the newest first."""
     query = select(attachments).where(attachments.c.account_id == account_id)
     query = query.order_by(attachments.c.started_at.desc(), attachments.c.id).limit(most)
-    return [_attachment(row) for row in tx.execute(query).mappings()]
+    return [attachment_of(row) for row in tx.execute(query).mappings()]
 
 
 def insert_attachment(tx: Connection, attachment: Attachment) -> None:
@@ -113,7 +114,8 @@ def end_attachment(tx: Connection, attachment: Attachment) -> None:
     )
 
 
-def _attachment(row: RowMapping) -> Attachment:
+def attachment_of(row: RowMapping) -> Attachment:
+    """Make an attachment of a row that holds all of its columns."""
     return Attachment(**{name: row[name] for name in _ATTACHMENT_FIELDS})
 
 
