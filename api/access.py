@@ -13,7 +13,11 @@ what only others may do is refused (403).
 | give hours (a TA: of a weekly budget)  | -   | -       | own sections        | all       |
 | ask for hours, take that back          | -   | own     | own                 | own       |
 | answer a request (a TA: out of that)   | -   | -       | own sections        | all       |
-| attach                                 | -   | -       | own sections        | -         |
+| attach; claim, pass on, resolve help   | -   | -       | own sections        | -         |
+| see when TAs may attach                | -   | own     | own, own sections   | all       |
+| choose that, ask for help, take it back | -   | own     | own                 | own       |
+| see requests for help                  | -   | own     | own, own sections   | all       |
+| tell who visits, as a session          | all | -       | -                   | -         |
 | end an attachment                      | -   | own     | own attachments     | all       |
 | see a section                          | -   | -       | own sections        | all       |
 | see a calendar, make an address for it | -   | own     | own sections        | all       |
@@ -122,6 +126,17 @@ class Access:
             raise forbidden("Only TAs may attach.")
         if not self.supports(account):
             raise no_such_account()
+
+    def require_supporting(self, account: str) -> None:
+        """Let TAs of the section of somebody whom the caller sees through."""
+        if not self.supports(account):
+            raise forbidden("Only a TA of the scholar's section may do this.")
+
+    def require_self(self, account: str) -> None:
+        """Let people through to what is their own; others may know of it, or not."""
+        self.require_sight(account)
+        if self.name != account:
+            raise forbidden("Only they themselves may change this.")
 
     def ending_of(self, account: str, attachment: Attachment) -> DetachReason:
         """Tell as what the caller ends an attachment."""

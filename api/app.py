@@ -11,6 +11,7 @@ from api import problems
 from api.auth import Identities, hub_http
 from api.bulk import BULK_ADDRESS, BULK_ANSWER_WITHIN_S, BULK_LIMIT_BYTES
 from api.envelope import Envelope
+from api.hub_shares import HubShares
 from api.limits import BodyLimit
 from api.metrics import Metrics
 from api.openapi import describe
@@ -22,10 +23,12 @@ from api.routes import (
     attachments,
     audit,
     calendars,
+    consent,
     description,
     feeds,
     grants,
     health,
+    help_requests,
     leases,
     refunds,
     requests,
@@ -34,16 +37,18 @@ from api.routes import (
     usage,
 )
 from api.settings import ApiSettings
+from api.sharing import Shares, Sharing
 from api.steady import steady_clock
 from quota.clock import Clock
+from quota.helping import Helping
 from quota.rulebook import EDITABLE
 from quota.service import Books
 from quota.store.engine import open_engine
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, sessions.router, audit.router, usage.router, calendars.router,
-    feeds.router, feeds.readers, description.router,
+    attachments.router, consent.router, help_requests.router, sessions.router, audit.router,
+    usage.router, calendars.router, feeds.router, feeds.readers, description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 
@@ -51,8 +56,9 @@ LONG_WORK = {BULK_ADDRESS: BULK_ANSWER_WITHIN_S, "/v1/refunds/": BULK_ANSWER_WIT
 
 
 def create_app(
-    settings: ApiSettings, clock: Clock | None = None, hub: httpx2.AsyncClient | None = None
-) -> FastAPI:
+    settings: ApiSettings, clock: Clock | None = None, hub: httpx2.AsyncClient | None = None,
+    shares: Shares | None = None,
+) -> FastAPI:  # fmt: skip
     """Build the service on a migrated database."""
     policy = LabFile(settings.lab_file)
     engine = open_engine(settings.database_url.get_secret_value())
@@ -72,6 +78,9 @@ def create_app(
     )  # fmt: skip
     app.state.books = books
     app.state.metrics = Metrics(books)
+    # Without subdomains a scholar's page could act as the TA who opens it.
+    app.state.has_own_hosts = bool(settings.public_host)
+    app.state.sharing = sharing = Sharing(Helping(books), shares or _hub_shares(settings))
     app.state.identities = identities = Identities(
         settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
@@ -88,12 +97,18 @@ def create_app(
     describe(app)
     pages = create_pages(
         books, identities, asks_hub, addresses=Addresses(settings.public_host),
-        secret=settings.secret("service_token"),
+        secret=settings.secret("service_token"), sharing=sharing, metrics=app.state.metrics,
     )  # fmt: skip
     app.mount(PREFIX, pages)
     _build_routes(app)
     _build_routes(pages)
     return app
+
+
+def _hub_shares(settings: ApiSettings) -> HubShares:
+    # A route asks twice at most, and whoever called waits for `answer_within_s`.
+    return HubShares(settings.hub_api_url, settings.secret("service_token"),
+                     timeout_s=settings.answer_within_s / 3)  # fmt: skip
 
 
 def _build_routes(app: FastAPI) -> None:

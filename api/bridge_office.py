@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from api import schemas_bulk as bulk
 from api import schemas_office as out
 from api.bridge import grant_out, week_out
+from api.schemas_help import HelpOut
 from quota.agenda import Due, Window
 from quota.amount import GpuTime
 from quota.attachments import Attachment
 from quota.audit import AuditLine
 from quota.bulk import BulkPlan, RowFault
 from quota.explanation import Explanation
+from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.refunding import RefundView
 from quota.section_week import SectionWeek
@@ -75,12 +77,23 @@ def refund_out(incident: str, found: Iterable[RefundView], *, dry_run: bool) -> 
     )  # fmt: skip
 
 
-def attachment_out(account: str, one: Attachment) -> out.AttachmentOut:
+def attachment_out(account: str, one: Attachment, *, may_enter: bool | None) -> out.AttachmentOut:
     """Show an attachment."""
     return out.AttachmentOut(
         id=one.id, account=account, lease_id=one.lease_id, ta=one.ta, mode=one.mode,
         reason=one.reason, started_at=one.started_at, until=one.until, ended_at=one.ended_at,
-        end_reason=one.end_reason,
+        end_reason=one.end_reason, help_request_id=one.help_request_id,
+        may_enter=may_enter,
+    )  # fmt: skip
+
+
+def help_out(account: str, one: HelpRequest, *, section: str | None, place: int | None) -> HelpOut:
+    """Show a request for help."""
+    return HelpOut(
+        id=one.id, account=account, section=section, server_name=one.server_name,
+        message=one.message, path=one.path, state=one.state, place=place,
+        raised_at=one.raised_at, claimed_by=one.claimed_by, claimed_at=one.claimed_at,
+        closed_by=one.closed_by, closed_at=one.closed_at, answer=one.answer,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from api.problems import Problem
 from quota.amount import GpuTime
 from quota.errors import BadAmount
+from quota.helping import Helping
 from quota.office import Office
 from quota.service import Books
 
@@ -22,8 +23,14 @@ async def get_office(request: Request) -> Office:
     return Office(request.app.state.books)
 
 
+async def get_helping(request: Request) -> Helping:
+    """Hand over what helps people to help each other."""
+    return Helping(request.app.state.books)
+
+
 BooksDep = Annotated[Books, Depends(get_books)]
 OfficeDep = Annotated[Office, Depends(get_office)]
+HelpingDep = Annotated[Helping, Depends(get_helping)]
 
 
 def check_hub(books: Books, hub_id: str) -> None:

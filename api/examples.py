@@ -64,7 +64,13 @@ _REQUEST = {
 _ATTACHMENT = {
     "id": _ID, "account": "ada", "lease_id": _LEASE_ID, "ta": "tomas", "mode": "observe",
     "reason": "asked for help with lab 2", "started_at": _NOW, "until": "2027-01-20T17:30:00Z",
-    "ended_at": None, "end_reason": None,
+    "ended_at": None, "end_reason": None, "help_request_id": None, "may_enter": True,
+}  # fmt: skip
+_HELP = {
+    "id": _ID, "account": "ada", "section": "americas", "server_name": "",
+    "message": "the loss does not fall", "path": "labs/lab2.ipynb", "state": "claimed",
+    "place": None, "raised_at": "2027-01-20T16:50:00Z", "claimed_by": "tomas",
+    "claimed_at": _NOW, "closed_by": None, "closed_at": None, "answer": "",
 }  # fmt: skip
 _RULE = {"title": "Paper review", "due": "2027-01-22 23:59", "hours": "4"}
 _RULE_OUT = {"part": "due_dates", "name": "paper-review", "rule": _RULE,
@@ -149,6 +155,17 @@ EXAMPLES: dict[str, Any] = {
                  "minutes": 30, "reason": "asked for help with lab 2"},
     "AttachmentOut": _ATTACHMENT,
     "AttachmentPage": {"attachments": [_ATTACHMENT], "next": None},
+    "HelpIn": {"hub_id": "main", "message": "the loss does not fall", "path": "labs/lab2.ipynb",
+               "server_name": ""},
+    "HandOverIn": {"to": "tilda"},
+    "ResolveIn": {"text": "the learning rate was too high"},
+    "HelpOut": _HELP,
+    "HelpPage": {"help_requests": [_HELP], "next": None},
+    "ConsentIn": {"choice": "asking"},
+    "ConsentOut": {"account": "ada", "choice": "asking", "chosen_at": _NOW},
+    "VisitsIn": {"no_observing": ""},
+    "VisitsOut": {"visits": [
+        {"ta": "tomas", "mode": "observe", "until": "2027-01-20T17:30:00Z"}]},
     "FeedIn": {"hub_id": "main", "section": "americas"},
     "FeedOut": _FEED,
     "FeedPage": {"feeds": [_FEED | {"path": None}], "next": None},

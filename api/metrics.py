@@ -5,7 +5,7 @@ No label carries a person's name.
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from api.problems import STATUS
 from quota.advancing import LAG_EDGES_S
 from quota.errors import BooksUnavailable
+from quota.help_queue import OPEN_STATES, HelpRequest
 from quota.placement import FULL_MGPU
 from quota.service import Books
 from quota.views import LoadView
@@ -24,6 +25,7 @@ from quota.views import LoadView
 STATES = ("waiting", "held", "active", "stopping")
 # With what is no refusal, and what an operator has to hear of: the database took no write.
 REFUSAL_CODES = (*(refusal.code for refusal in STATUS), "unavailable")
+_HELP_EDGES_S = (60, 180, 300, 600, 1200, 1800, 3600, 7200, 14_400, 86_400)
 _MGPU_MS_PER_GPU_SECOND = 1_000_000
 
 
@@ -39,11 +41,20 @@ class Metrics(Collector):
         )  # fmt: skip
         for code in REFUSAL_CODES:
             self._refusals.labels(code)
+        self._help_waits = Histogram(
+            "gpulab_help_wait_seconds", "Time from a raised hand to the TA who claims it.",
+            buckets=_HELP_EDGES_S, registry=self.registry,
+        )  # fmt: skip
         self.registry.register(self)
 
     def count_refusal(self, code: str) -> None:
         """Count one refusal."""
         self._refusals.labels(code).inc()
+
+    def note_help_wait(self, request: HelpRequest) -> None:
+        """Note how long somebody waited for the TA who has just claimed the request."""
+        assert request.claimed_at is not None, "claimed"
+        self._help_waits.observe((request.claimed_at - request.raised_at).total_seconds())
 
     def collect(self) -> Iterable[Metric]:
         """Read the books; when they do not answer, say that and nothing stale."""
@@ -61,6 +72,7 @@ class Metrics(Collector):
         yield from _charged(load)
         yield _lag(load)
         yield _ended(load)
+        yield _help(load)
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance, so that registering does not read the books."""
@@ -123,6 +135,15 @@ def _lag(load: LoadView) -> Metric:
         buckets.append((str(edge), float(seen)))
     total_s = load.counters.get(("enforcement_lag_ms", "sum"), 0) / 1000
     family.add_metric([], buckets, total_s)
+    return family
+
+
+def _help(load: LoadView) -> Metric:
+    family = GaugeMetricFamily(
+        "gpulab_help_requests", "Open requests for help, by state.", labels=["state"]
+    )
+    for state in OPEN_STATES:
+        family.add_metric([state], load.help_requests.get(state, 0))
     return family
 
 

@@ -168,6 +168,9 @@ class AttachIn(Body):
     mode: Literal["observe", "co_edit"]
     minutes: int = Field(ge=1, le=10_080, strict=True, description="At most the policy's most.")
     reason: Reason
+    help_request_id: UUID | None = Field(
+        default=None, description="The request for help that you have claimed, if it is for one."
+    )
 
 
 class AttachmentOut(BaseModel):
@@ -183,6 +186,10 @@ class AttachmentOut(BaseModel):
     until: datetime
     ended_at: datetime | None
     end_reason: str | None
+    help_request_id: UUID | None
+    may_enter: bool | None = Field(
+        description="Whether the hub lets the TA in; null where it was not asked or is silent."
+    )
 
 
 class AttachmentPage(BaseModel):

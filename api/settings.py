@@ -58,7 +58,8 @@ class ApiSettings(_LabSettings):
     service_port: int = Field(default=8090, ge=1, le=65535, description="Port to listen on.")
     public_host: str = Field(
         default="", pattern=r"^(https?://[^/\s]+)?$",
-        description="Host for per-user subdomains, with scheme and port; empty for none.",
+        description="Host for per-user subdomains, with scheme and port; empty for none: then TAs "
+        "cannot attach.",
     )  # fmt: skip
     body_limit_bytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Largest request body."

@@ -26,6 +26,7 @@ from api.policy import LabFile
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
+from api.sharing import open_shares
 from api.sightings import Sightings
 from api.starting import plain_exit, require_current
 from api.steady import steady_clock
@@ -238,20 +239,29 @@ def run_worker(
         grace_s=policy.lab.policy.grace_s, on_gone=nudge.set,
     )  # fmt: skip
     watch = open_watch(settings, books, gpus, metrics, on_released=nudge.set)
+    shares = open_shares(settings, books)
+
+    def on_ticked() -> None:
+        watch.ticked.set()
+        shares.ticked.set()
+
     worker = Worker(
         books, runtime, enforcer, gpus, policy=policy,
         save_deadlines=lambda some: write_deadlines(settings.state_dir / "deadlines.json", some),
         metrics=metrics, sightings=sightings, is_sole=is_sole, memory=watch.memory,
-        on_ticked=watch.ticked.set,
+        on_ticked=on_ticked,
     )  # fmt: skip
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)
     threading.Thread(target=_listen, args=(runtime, nudge, stopped), daemon=True).start()
-    watching = threading.Thread(target=watch.run, args=(stopped,), daemon=True)
-    watching.start()
+    beside = [threading.Thread(target=one.run, args=(stopped,), daemon=True)
+              for one in (watch, shares)]  # fmt: skip
+    for thread in beside:
+        thread.start()
     worker.run(stopped)
-    watch.ticked.set()
-    watching.join(timeout=_LOOK_ENDS_S)
+    on_ticked()
+    for thread in beside:
+        thread.join(timeout=_LOOK_ENDS_S)
     enforcer.close()
     hub.close()
     engine.dispose()

@@ -18,7 +18,7 @@ ALARMS = (
     "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
-    "look_broken", "gpu_lost", "memory_not_held",
+    "look_broken", "gpu_lost", "memory_not_held", "shares_broken",
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from hub.breaker import Breaker
 from hub.refusals import STATUS
-from hub.replies import Account, GpuState, Lease, Problem, Reply, SpawnOptions
+from hub.replies import Account, GpuState, Lease, Problem, Reply, SpawnOptions, Visits
 from quota.leases import LeaseRequest
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,9 @@ class LabService(Protocol):
 
     async def keep_gpu(self, lease_id: UUID) -> GpuState:
         """Keep an idle session's GPU for a while longer."""
+
+    async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
+        """Hear who may be in a session, and say whether it can be observed."""
 
     async def account(self, name: str) -> Account:
         """See a person's books."""
@@ -111,6 +114,11 @@ class ServiceClient:
     async def keep_gpu(self, lease_id: UUID) -> GpuState:
         """Keep an idle session's GPU for a while longer; safe to repeat."""
         return await self._ask(GpuState, "PUT", f"/v1/leases/{lease_id}/keep", PAGE_BUDGET_S)
+
+    async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
+        """Hear who may be in a session, and say whether it can be observed; safe to repeat."""
+        path, body = f"/v1/leases/{lease_id}/visits", {"no_observing": no_observing}
+        return await self._ask(Visits, "PUT", path, PAGE_BUDGET_S, body)
 
     async def account(self, name: str) -> Account:
         """See a person's books."""

@@ -36,6 +36,7 @@ from hub.roles import (
 )
 from hub.settings import HubSettings
 from hub.spawn_page import PAGES, TEMPLATES, OptionsForm
+from hub.visits import SessionVisits, VisitsHandler
 from quota.clock import SystemClock
 from quota.lab import Lab
 
@@ -221,6 +222,7 @@ def _pages(c: Any, settings: HubSettings, service: LabService, policy: PolicyFil
     c.JupyterHub.extra_handlers = [
         (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
         (r"/gpulab/keep", KeepHandler, {"keep": _function(books.keep)}),
+        (r"/gpulab/visits", VisitsHandler, {"visits_of": _function(SessionVisits(service).of)}),
         (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
     ]
 

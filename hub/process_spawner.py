@@ -19,6 +19,8 @@ from hub.leased import Leased
 from hub.names import safe_name
 from hub.refusals import Refused
 
+# What the base image has in it; a session as a process takes it from the project's folder.
+SESSION_PART = Path(__file__).parents[1] / "images" / "base" / "session"
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
@@ -87,7 +89,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             # By this mark the runtime finds what outlives a killed keeper.
             "GPULAB_LEASE": self.lease_id,
         }
-        return env | self.gpu_advice()
+        return env | _session_part() | self.gpu_advice()
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
@@ -229,6 +231,14 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         except OSError:
             return ""
         return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _session_part() -> dict[str, str]:
+    """Return what makes the server load the part that keeps visitors; images have it inside."""
+    if not SESSION_PART.is_dir():
+        # Installed without the project's folder: then nobody can attach to these sessions.
+        return {}
+    return {"PYTHONPATH": str(SESSION_PART), "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc")}
 
 
 def _is_alive(start: dict[str, Any]) -> bool:

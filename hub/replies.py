@@ -54,6 +54,20 @@ class GpuState(Reply):
     kept_until: AwareDatetime | None
 
 
+class Visit(Reply):
+    """Somebody who may be in a session now."""
+
+    ta: str
+    mode: Literal["observe", "co_edit"]
+    until: AwareDatetime
+
+
+class Visits(Reply):
+    """Who may be in a session now, besides its scholar."""
+
+    visits: list[Visit]
+
+
 class Session(Reply):
     """An open session or place in the line."""
 

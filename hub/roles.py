@@ -42,9 +42,16 @@ def roles(lab: Lab) -> list[dict[str, Any]]:
         {
             "name": "gpulab-service",
             "description": "The lab's worker stops sessions whose hours are used up, sees when "
-            "they were last used and tells of those that train in silence; Prometheus, with the "
-            "same token, reads the hub's metrics",
-            "scopes": ["delete:servers", *_SEES_ACTIVITY, "read:metrics", "users:activity"],
+            "they were last used and tells of those that train in silence; it lets the TAs in "
+            "who are attached; Prometheus, with the same token, reads the hub's metrics",
+            # `shares` holds `access:servers`: the hub lets nobody share what they cannot open.
+            "scopes": [
+                "delete:servers",
+                *_SEES_ACTIVITY,
+                "read:metrics",
+                "users:activity",
+                "shares",
+            ],
             "services": [SERVICE],
         },
         {

@@ -10,17 +10,23 @@ from quota.desk import Desk
 from quota.errors import IdConflict, NotAttachable
 from quota.leases import Lease
 from quota.plain_text import check_text
+from quota.store import help as help_rows
 from quota.store import office
+from quota.visiting import Door, check_door
 
 
 def attach(
     desk: Desk, attachment_id: UUID, ta: str, *, server_name: str, mode: AttachMode, minutes: int,
-    reason: str,
+    reason: str, has_own_host: bool | None = None, help_request_id: UUID | None = None,
 ) -> Attachment:  # fmt: skip
     """Attach a TA to a running session; repeating it changes nothing.
 
+    `has_own_host` tells whether each scholar's sessions have a host of their own; without it only
+    the books are asked, not whether the TA could come in (a simulated lab has no hosts).
+
     Raises:
         NotAttachable: no such session runs, it is another section's, or somebody is attached.
+        Refusal: the way into the session is closed; see `quota.visiting.check_door`.
         IdConflict: the id was used for another attachment.
 
     """
@@ -36,10 +42,14 @@ def attach(
         raise NotAttachable("Only a TA of the scholar's section can attach.")
     if office.open_attachment(desk.tx, desk.account.id) is not None:
         raise NotAttachable("Somebody is attached to this scholar's session already.")
+    request = _claimed_request(desk, ta, help_request_id)
+    if has_own_host is not None:
+        check_door(_door(desk, lease, has_own_host=has_own_host), mode)
     minutes = min(minutes, desk.lab.policy.attach_most_min)
     attachment = Attachment(
         id=attachment_id, account_id=desk.account.id, lease_id=lease.id, ta=ta, mode=mode,
         reason=reason, started_at=desk.now, until=desk.now + timedelta(minutes=minutes),
+        help_request_id=request,
     )  # fmt: skip
     office.insert_attachment(desk.tx, attachment)
     pay_help(desk, attachment)
@@ -74,6 +84,27 @@ def keep_helping(desk: Desk, attachment_id: UUID) -> None:
         detach(desk, attachment, "time_over")
     else:
         pay_help(desk, attachment)
+
+
+def _door(desk: Desk, lease: Lease, *, has_own_host: bool) -> Door:
+    return Door(
+        has_own_host=has_own_host,
+        accepts_shared_origin=desk.lab.attach.accept_shared_origin,
+        consent=help_rows.consent_of(desk.tx, desk.account.id).choice,
+        asks_for_help=help_rows.open_request(desk.tx, desk.account.id) is not None,
+        no_observing=help_rows.no_observing(desk.tx, lease.id),
+    )
+
+
+def _claimed_request(desk: Desk, ta: str, given: UUID | None) -> UUID | None:
+    """Return the request for help that an attachment is for: the one named, or the one claimed."""
+    request = help_rows.open_request(desk.tx, desk.account.id)
+    is_claimed = request is not None and request.claimed_by == ta
+    if given is None:
+        return request.id if request is not None and is_claimed else None
+    if request is None or request.id != given or not is_claimed:
+        raise NotAttachable("You have not claimed this request for help, or it is closed.")
+    return given
 
 
 def _session(desk: Desk, server_name: str) -> Lease:

@@ -11,7 +11,10 @@ DetachReason = Literal["detached", "time_over", "session_ended", "scholar_ended"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One attachment; `ended_at` is None while it lasts."""
+    """One attachment; `ended_at` is None while it lasts.
+
+    `unshared_at` is None as long as the hub may let the TA in: a while longer than it lasts.
+    """
 
     id: UUID
     account_id: int
@@ -23,6 +26,8 @@ class Attachment:
     until: datetime
     ended_at: datetime | None = None
     end_reason: DetachReason | None = None
+    help_request_id: UUID | None = None
+    unshared_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,10 @@
     |-- BudgetSpent           a TA's weekly hours, or a pool, do not suffice
     |-- AlreadyDecided        a request for hours that was answered before
     |-- NotAttachable         there is no running session to attach to, or the TA is another's
+    |-- AttachNeedsSubdomains sessions share the hub's origin: a page could act as the TA
+    |-- AttachNotConsented    the scholar lets TAs in only while asking for help
+    |-- ObserveNotPossible    the session cannot hold a visitor to reading
+    |-- NotYours              a request for help that another TA has, or nobody
     |-- GpuIsWanted           an idle GPU, and somebody who waits for one
     |-- StaleEdit             somebody else changed it since it was read
     |-- BadRule               an edit that lab.yaml would refuse, too
@@ -132,6 +136,34 @@ class NotAttachable(Refusal):
 
     code = "not_attachable"
     title = "Nothing to attach to"
+
+
+class AttachNeedsSubdomains(Refusal):
+    """Sessions share the hub's origin, so a scholar's page could act as the TA who opens it."""
+
+    code = "attach_needs_subdomains"
+    title = "The lab has no address for each scholar"
+
+
+class AttachNotConsented(Refusal):
+    """The scholar lets TAs in only while asking for help."""
+
+    code = "attach_not_consented"
+    title = "The scholar does not ask for help"
+
+
+class ObserveNotPossible(Refusal):
+    """The session cannot hold a visitor to reading."""
+
+    code = "observe_not_possible"
+    title = "This session cannot be observed"
+
+
+class NotYours(Refusal):
+    """The request for help is another TA's, or nobody has taken it up."""
+
+    code = "not_yours"
+    title = "Another TA has it"
 
 
 class GpuIsWanted(Refusal):

@@ -15,7 +15,7 @@ from quota.lab_fields import GpuTimeField, LabModel, PersonName, ShortName, Text
 from quota.lab_gpus import DrainedGpu, Flavor, GpuPolicy, Image
 from quota.lab_idle import IdleRules
 from quota.lab_line import LinePolicy
-from quota.lab_people import Scholar, Section, Ta
+from quota.lab_people import AttachRules, Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, RollOver
 from quota.lab_rules import (
     SomeGpu,
@@ -114,6 +114,9 @@ class Lab(LabModel):
     line: LinePolicy = Field(
         default=LinePolicy(), description="Who is next when there are too few GPUs."
     )
+    attach: AttachRules = Field(
+        default=AttachRules(), description="How TAs may come into scholars' sessions."
+    )
     policy: Policy = Field(default=Policy(), description="The lab's numbers.")
     organizers: tuple[PersonName, ...] = Field(default=(), description="Who may set policy.")
     default_section: ShortName | None = Field(
@@ -204,7 +207,7 @@ NAMED_PARTS = (
 _TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images")
 _OPTIONAL = (
     "gpus", "idle", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts",
-    "roll_over", "drained_gpus", "line",
+    "roll_over", "drained_gpus", "line", "attach",
 )  # fmt: skip
 
 

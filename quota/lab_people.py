@@ -120,3 +120,13 @@ class Ta(LabModel):
     time_zone: TimeZone | None = Field(
         default=None, description="Zone of the office hours; the first section's if left out."
     )
+
+
+class AttachRules(LabModel):
+    """How TAs may come into scholars' sessions."""
+
+    accept_shared_origin: bool = Field(
+        default=False,
+        strict=True,
+        description="Attach although a scholar's page could then act as the TA who opens it.",
+    )

@@ -11,9 +11,11 @@ from uuid import UUID
 from quota import answers
 from quota.amount import GpuTime
 from quota.budgets import budget_left
+from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
 from quota.service import Books
+from quota.store import help as help_rows
 from quota.store import lists, office
 from quota.store.engine import reading
 from quota.store.usage import ChargeLine, usage_lines, usage_sums
@@ -72,6 +74,16 @@ def hour_requests(
     with reading(books.engine) as tx:
         found = office.hour_requests_of(tx, books.hub_id, account=name, after=after, most=most)
     return [(who, one.as_of(now)) for who, one in found]
+
+
+def help_requests(
+    books: Books, *, name: str | None, state: str | None, after: tuple[datetime, UUID] | None,
+    most: int,
+) -> list[tuple[str, HelpRequest]]:  # fmt: skip
+    """List requests for help, of one account or of all, the oldest first."""
+    with reading(books.engine) as tx:
+        return help_rows.help_requests_of(tx, books.hub_id, account=name, state=state,
+                                          after=after, most=most)  # fmt: skip
 
 
 def charges(

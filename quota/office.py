@@ -130,16 +130,23 @@ class Office:
 
     def attach(
         self, attachment_id: UUID, name: str, *, server_name: str, mode: AttachMode, minutes: int,
-        by: By, reason: str,
+        by: By, reason: str, has_own_host: bool | None = None,
+        help_request_id: UUID | None = None,
     ) -> Attachment:  # fmt: skip
-        """Attach a TA to a running session; the section's help budget pays meanwhile."""
+        """Attach a TA to a running session; the section's help budget pays meanwhile.
+
+        Raises:
+            Refusal: see `quota.attaching.attach`.
+
+        """
         self._check_known(name)
         with transaction(self.books.engine, step="attach") as tx:
             desk = self._desk(tx, name)
             is_new = rows.attachment_by_id(tx, attachment_id) is None
             attachment = attaching.attach(
                 desk, attachment_id, by.actor, server_name=server_name, mode=mode,
-                minutes=minutes, reason=reason,
+                minutes=minutes, reason=reason, has_own_host=has_own_host,
+                help_request_id=help_request_id,
             )  # fmt: skip
             if is_new:
                 trail.write_audit(

@@ -1,6 +1,7 @@
 """What the books answer: plain values for the service's routes and pages. No I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -138,3 +139,4 @@ class LoadView:
     unposted: GpuTime
     oldest_tick_at: datetime | None
     flavors: tuple[str, ...]
+    help_requests: Mapping[str, int] = field(default_factory=dict)

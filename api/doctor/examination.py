@@ -24,6 +24,7 @@ from quota.errors import BooksUnavailable
 from quota.gpu_sharing import sharing_in_force, warnings_for_operators
 from quota.lab_file import LabFileError, load_lab
 from quota.lab_gpus import GpuPolicy
+from quota.lab_people import AttachRules
 from quota.store.engine import journal_mode, ping
 from quota.store.migrate import is_current
 
@@ -78,6 +79,17 @@ def sharing_findings(
         yield Finding("warn", what, remedy)
 
 
+def attach_findings(rules: AttachRules) -> Iterator[Finding]:
+    """Warn of what TAs risk when they open scholars' sessions; pure."""
+    if rules.accept_shared_origin:
+        yield Finding(
+            "warn",
+            "lab.yaml accepts that TAs attach without subdomains: a scholar's page can then act "
+            "as the TA who opens it",
+            "set GPULAB_PUBLIC_HOST and take attach.accept_shared_origin away",
+        )
+
+
 def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
     try:
         lab = load_lab(settings.lab_file)
@@ -85,6 +97,7 @@ def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
         yield Finding("fail", str(error), "gpulab lab-file says it in full")
         return
     yield Finding("ok", f"{settings.lab_file} is right")
+    yield from attach_findings(lab.attach)
     try:
         inventory, why = choose_gpus(lab.gpus.mode, lab.gpus.declared)
         devices = inventory.devices()

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
+from api.metrics import Metrics
 from api.pages import assets, first, hours, section, section_person, sign_in, troubles
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
@@ -16,6 +17,7 @@ from api.pages.rooms import Room
 from api.pages.sealed import Seal
 from api.pages.sign_in import HubDoor
 from api.pages.visitor import SignInNeeded
+from api.sharing import Sharing
 from quota import errors
 from quota.service import Books
 
@@ -27,14 +29,14 @@ ROUTERS = (
 
 def create_pages(
     books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
-    secret: str,
+    secret: str, sharing: Sharing, metrics: Metrics,
 ) -> FastAPI:  # fmt: skip
     """Build the pages on the service's own books and identities."""
     pages = FastAPI(title="gpulab pages", docs_url=None, redoc_url=None, openapi_url=None)
     cookies = Cookies(Seal(secret), addresses, books.clock)
     pages.state.room = Room(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
-        door=HubDoor(addresses, secret, hub),
+        sharing=sharing, metrics=metrics, door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)

@@ -9,10 +9,12 @@ from fastapi import Depends, Request
 
 if TYPE_CHECKING:
     from api.auth import Identities
+    from api.metrics import Metrics
     from api.pages.addresses import Addresses
     from api.pages.cookies import Cookies
     from api.pages.looks import Looks
     from api.pages.sign_in import HubDoor
+    from api.sharing import Sharing
     from quota.service import Books
 
 
@@ -26,6 +28,8 @@ class Room:
     cookies: Cookies
     door: HubDoor
     looks: Looks
+    sharing: Sharing
+    metrics: Metrics
 
 
 async def get_room(request: Request) -> Room:

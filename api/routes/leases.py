@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from api import schemas
 from api.auth import CallerDep, require_hub
 from api.bridge import gpu_state_out, lease_out
-from api.deps import BooksDep, check_hub
+from api.deps import BooksDep, HelpingDep, check_hub
+from api.schemas_help import VisitOut, VisitsIn, VisitsOut
 from quota.errors import NoSuchLease
 from quota.idling import Idling
 from quota.leases import LeaseRequest
@@ -49,6 +50,16 @@ def put_keep(lease_id: UUID, caller: CallerDep, books: BooksDep) -> schemas.GpuS
     state = idling.keep(lease_id)
     # Nobody waits, or it would have been refused.
     return gpu_state_out(state, release_at(state, idling.rules, is_wanted=False))
+
+
+@router.put("/{lease_id}/visits")
+def put_visits(
+    lease_id: UUID, body: VisitsIn, caller: CallerDep, helping: HelpingDep
+) -> VisitsOut:
+    """Say for a session that it tells visitors from its scholar; hear who may be in it now."""
+    require_hub(caller)
+    visits = helping.open_session(lease_id, body.no_observing)
+    return VisitsOut(visits=[VisitOut(ta=v.ta, mode=v.mode, until=v.until) for v in visits])
 
 
 @router.get("/{lease_id}")

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from quota.store.metadata import RowId
 from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given on
+from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this
 from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too
 from quota.store.types import Amount, Instant
 
@@ -268,6 +269,10 @@ attachments = Table(
     Column("until", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("end_reason", String(32)),
+    Column("help_request_id", Uuid),
+    # When the hub was seen to share the session with the TA no more.
+    Column("unshared_at", Instant),
+    Index("ix_attachments_shared", "started_at", **_where("unshared_at IS NULL")),
     Index("ix_attachments_account_id", "account_id", "started_at"),
     Index("uq_attachments_open", "account_id", unique=True, **_where("ended_at IS NULL")),
 )

@@ -75,6 +75,7 @@ def settings_on(engine: Engine, folder: Path, **more: Any) -> ApiSettings:
         lab_file.write_text(LAB_YAML)
     secrets = secrets_in(folder / "secrets", admission_token=ADMISSION_SECRET,
                          service_token=SERVICE_SECRET)  # fmt: skip
+    more.setdefault("public_host", "http://lab.localhost")
     return ApiSettings(database_url=SecretStr(url_of(engine)), lab_file=lab_file,
                        secrets_dir=secrets, **more)  # fmt: skip
 
@@ -83,7 +84,7 @@ def settings_on(engine: Engine, folder: Path, **more: Any) -> ApiSettings:
 def open_service(engine: Engine, folder: Path, **settings: Any) -> Iterator[ApiDesk]:
     hub, books = FakeHub(), Desk(engine)
     chosen = settings_on(engine, folder, **settings)
-    app = create_app(chosen, books.clock, hub.client())
+    app = create_app(chosen, books.clock, hub.client(), hub.shares)
     with TestClient(app, base_url="http://service") as client:
         yield ApiDesk(client=client, hub=hub, books=books, lab_file=chosen.lab_file)
 

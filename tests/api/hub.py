@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 import httpx2
 from starlette.types import Receive, Scope, Send
 
+from api.hub_shares import Share
+
 ACCESS = "access:services!service=gpulab"
 SCHOLAR_SCOPES = (ACCESS, "custom:gpulab:read:self")
 TA_SCOPES = (*SCHOLAR_SCOPES, "custom:gpulab:read:section", "custom:gpulab:attach")
@@ -29,12 +31,35 @@ def people() -> dict[str, dict[str, Any]]:
 
 
 @dataclass
+class FakeShares:
+    """The hub's shares, in memory."""
+
+    there: set[Share] = field(default_factory=set)
+    is_away: bool = False
+    deeds: list[tuple[str, Share]] = field(default_factory=list)
+
+    def of(self, ta: str) -> frozenset[Share] | None:
+        return None if self.is_away else frozenset(one for one in self.there if one.ta == ta)
+
+    def make(self, share: Share) -> bool:
+        self.deeds.append(("make", share))
+        self.there.add(share)
+        return not self.is_away
+
+    def revoke(self, share: Share) -> bool:
+        self.deeds.append(("revoke", share))
+        self.there.discard(share)
+        return not self.is_away
+
+
+@dataclass
 class FakeHub:
     """The part of the hub's API that the service asks."""
 
     tokens: dict[str, dict[str, Any]] = field(default_factory=people)
     # What a browser brought back from the hub's login, and whose token that gives.
     codes: dict[str, str] = field(default_factory=dict)
+    shares: FakeShares = field(default_factory=FakeShares)
     calls: int = 0
     broken: str = ""
     asked: dict[str, str] = field(default_factory=dict)

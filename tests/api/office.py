@@ -73,6 +73,13 @@ def ask_hours(desk: ApiDesk, hours: str = "3", token: str = "token-ada",
     return put(desk, f"/v1/requests/{request_id or uuid4()}", body, token)
 
 
+def open_session(desk: ApiDesk, lease_id: UUID, no_observing: str = "") -> httpx2.Response:
+    """Let a session say that it tells visitors from its scholar."""
+    reply = desk.call("PUT", f"/v1/leases/{lease_id}/visits", json={"no_observing": no_observing})
+    assert reply.status_code == 200, reply.text
+    return reply
+
+
 def edit(desk: ApiDesk, path: str, tag: str, token: str = "token-olga",
          **rule: Any) -> httpx2.Response:  # fmt: skip
     """Change some fields of an entry that has a tag."""

@@ -13,12 +13,13 @@ import pytest
 
 from api.app import ROUTERS
 from tests.api.desk import ApiDesk
-from tests.api.office import PEOPLE, ask_hours
+from tests.api.office import PEOPLE, ask_hours, open_session
 
 CALLERS = ("hub", "organizer", "ta", "other ta", "scholar", "other scholar", "service", "nobody")
 SPAN = "from=2026-11-01T00:00:00Z&until=2026-12-01T00:00:00Z"
 ATTACH = {"hub_id": "main", "account": "ada", "server_name": "", "mode": "observe",
           "minutes": 10, "reason": "help"}  # fmt: skip
+HELP = {"hub_id": "main", "message": "the loss does not fall"}
 GRANT = {"hub_id": "main", "hours": "0.5", "reason": "project"}
 LEASE = {"hub_id": "main", "account": "ada", "server_name": "s", "flavor": "cpu", "image": "base"}
 RULE = {"reason": "x", "rule": {}}
@@ -91,6 +92,27 @@ ROWS = [
         "/v1/attachments/{attachment_id}"),
     Row("PUT /v1/attachments/{new}", "403 403 404 404 403 403 403 401",
         ATTACH | {"account": "zz"}, "/v1/attachments/{attachment_id}"),
+    Row("PUT /v1/leases/{lease}/visits", "200 403 403 403 403 403 403 401", {"no_observing": ""},
+        "/v1/leases/{lease_id}/visits"),
+    Row("GET /v1/accounts/ada/attach-consent", "404 200 200 404 200 404 404 401", None,
+        "/v1/accounts/{account}/attach-consent"),
+    Row("PUT /v1/accounts/ada/attach-consent", "404 403 403 404 200 404 404 401",
+        {"choice": "always"}, "/v1/accounts/{account}/attach-consent"),
+    Row("GET /v1/help-requests", "403 200 200 200 200 200 200 401", None, "/v1/help-requests"),
+    Row("GET /v1/help-requests?account=ada", "403 200 200 404 200 404 404 401", None,
+        "/v1/help-requests"),
+    Row("PUT /v1/help-requests/{new}", "403 404 404 404 200 200 404 401", HELP,
+        "/v1/help-requests/{request_id}"),
+    Row("PUT /v1/help-requests/{help}/claim", "403 403 200 404 403 404 404 401", None,
+        "/v1/help-requests/{request_id}/claim"),
+    Row("PUT /v1/help-requests/{new}/claim", "403 404 404 404 404 404 404 401", None,
+        "/v1/help-requests/{request_id}/claim"),
+    Row("PUT /v1/help-requests/{claimed}/hand-over", "403 403 200 404 403 404 404 401",
+        {"to": None}, "/v1/help-requests/{request_id}/hand-over"),
+    Row("PUT /v1/help-requests/{claimed}/resolve", "403 403 200 404 403 404 404 401",
+        {"text": "done"}, "/v1/help-requests/{request_id}/resolve"),
+    Row("PUT /v1/help-requests/{claimed}/withdraw", "403 404 404 404 200 404 404 401", None,
+        "/v1/help-requests/{request_id}/withdraw"),
     Row("PUT /v1/attachments/{attached}/end", "403 200 200 404 200 404 404 401", None,
         "/v1/attachments/{attachment_id}/end"),
     Row("GET /v1/audit", "403 200 403 403 403 403 403 401", None, "/v1/audit"),
@@ -197,17 +219,18 @@ class _ready:  # noqa: N801
             asked = ask_hours(lab)
             assert asked.status_code == 200, asked.text
             return path.replace("{asked}", asked.json()["id"])
+        if "{help}" in path or "{claimed}" in path:
+            return self._with_help(path)
         if "attachments/{" in path:
             self.lease, self.ref = lab.books.run("ada", "cpu")
+            open_session(lab, self.lease)
         if "{attached}" in path:
             made = lab.call("PUT", f"/v1/attachments/{uuid4()}", "token-tomas", json=ATTACH)
-            assert made.status_code == 200, made.text
-            return path.replace("{attached}", made.json()["id"])
+            path = _with_id(path, "{attached}", made)
         if "{feed}" in path:
             body = {"hub_id": "main", "section": "utc"}
             made = lab.call("PUT", f"/v1/calendar-feeds/{uuid4()}", "token-ada", json=body)
-            assert made.status_code == 200, made.text
-            return path.replace("{feed}", made.json()["id"])
+            path = _with_id(path, "{feed}", made)
         if "{lease}" in path:
             self.lease, self.ref = lab.books.run("ada", "cpu")
             return path.replace("{lease}", str(self.lease))
@@ -215,6 +238,14 @@ class _ready:  # noqa: N801
             self.lease, self.ref = lab.books.run("ada", "quarter")
             return path.replace("{gpu}", str(self.lease))
         return path.replace("{new}", str(uuid4()))
+
+    def _with_help(self, path: str) -> str:
+        asked = self.lab.call("PUT", f"/v1/help-requests/{uuid4()}", "token-ada", json=HELP)
+        path = _with_id(_with_id(path, "{help}", asked), "{claimed}", asked)
+        if "{claimed}" in self.path:
+            claim = f"/v1/help-requests/{asked.json()['id']}/claim"
+            assert self.lab.call("PUT", claim, "token-tomas").status_code == 200
+        return path
 
     def __exit__(self, *_: object) -> None:
         if hasattr(self, "ref"):
@@ -225,8 +256,18 @@ class _ready:  # noqa: N801
         # Requests that stay open would be too many for the next caller.
         for one in self.lab.get("/v1/requests?state=open", "token-olga").json()["requests"]:
             self.lab.call("PUT", f"/v1/requests/{one['id']}/withdraw", f"token-{one['account']}")
+        helped = self.lab.get("/v1/help-requests", "token-olga").json()["help_requests"]
+        for one in helped:
+            if one["state"] in ("waiting", "claimed"):
+                self.lab.call("PUT", f"/v1/help-requests/{one['id']}/withdraw",
+                              f"token-{one['account']}")  # fmt: skip
         for one in _open_leases(self.lab):
             self.lab.call("PUT", f"/v1/leases/{one}/stop", json={"reason": "person"})
+
+
+def _with_id(path: str, mark: str, made: httpx2.Response) -> str:
+    assert made.status_code == 200, made.text
+    return path.replace(mark, made.json()["id"])
 
 
 def _open_leases(lab: ApiDesk) -> Iterator[str]:

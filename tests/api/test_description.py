@@ -87,6 +87,8 @@ def test_every_editable_thing_has_a_tag(described: dict[str, Any]) -> None:
             continue
         if path == "/v1/leases/{lease_id}":
             continue  # asked for under its id, and changed by the worker only
+        if path == "/v1/accounts/{account}/attach-consent":
+            continue  # changed by one person only, whose last word counts
         editable += 1
         assert "ETag" in methods["get"]["responses"]["200"]["headers"], path
         assert "ETag" in methods["put"]["responses"]["200"]["headers"], path

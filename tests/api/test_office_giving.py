@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.api.desk import ApiDesk, problem
-from tests.api.office import ask_hours, pages, put
+from tests.api.office import ask_hours, open_session, pages, put
 
 HOUR = 3_600_000_000
 
@@ -118,7 +118,8 @@ def test_a_ta_attaches_and_the_scholar_sees_and_ends_it(office: ApiDesk) -> None
             "minutes": 30, "reason": "lab 2"}  # fmt: skip
     path = f"/v1/attachments/{uuid4()}"
     problem(put(office, path, body, "token-tomas"), 409, "not_attachable")
-    office.books.run("ada", "whole")
+    lease_id, _ = office.books.run("ada", "whole")
+    open_session(office, lease_id)
     made = put(office, path, body, "token-tomas")
     assert (made.json()["ta"], made.json()["ended_at"]) == ("tomas", None)
     assert put(office, path, body, "token-tomas").json() == made.json()

@@ -10,7 +10,7 @@ from hub.client import ServiceRefused
 from hub.hooks import Admission
 from hub.leased import Leased
 from hub.progress import Watched
-from hub.replies import Account, Gpu, GpuState, Lease, Line, SpawnOptions
+from hub.replies import Account, Gpu, GpuState, Lease, Line, SpawnOptions, Visits
 from quota.clock import ManualClock
 from quota.lab import Lab
 from quota.leases import LeaseRequest
@@ -48,6 +48,8 @@ class ScriptedService:
     options_reply: SpawnOptions | Exception | None = None
     keep_reply: GpuState | Exception | None = None
     kept: list[UUID] = field(default_factory=list)
+    visits_reply: Visits | Exception | None = None
+    visited: list[tuple[UUID, str]] = field(default_factory=list)
     times_shown: int = 0
 
     async def request_lease(
@@ -70,6 +72,13 @@ class ScriptedService:
         if isinstance(self.keep_reply, Exception):
             raise self.keep_reply
         return self.keep_reply
+
+    async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
+        self.visited.append((lease_id, no_observing))
+        assert self.visits_reply is not None, lease_id
+        if isinstance(self.visits_reply, Exception):
+            raise self.visits_reply
+        return self.visits_reply
 
     async def account(self, name: str) -> Account:
         self.times_shown += 1
