@@ -16,6 +16,7 @@ from quota.amount import GpuTime
 from quota.attachments import Attachment
 from quota.budgets import budget_left
 from quota.chain import GENESIS
+from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
 from quota.leases import Lease
@@ -50,6 +51,7 @@ class ScholarLine:
     sessions: tuple[SeatedSession, ...]
     used_at: datetime | None
     attachment: Attachment | None
+    hand: HelpRequest | None
     requests: tuple[HourRequest, ...]
 
     @property
@@ -79,17 +81,23 @@ class ScholarLine:
         return next(names, None)
 
     @property
-    def urgency(self) -> int:
-        """Order scholars by who needs somebody first; 0 is most urgent."""
-        if self.requests:
-            return 0
-        if self.is_out_of_hours:
-            return 1
-        if self.is_waiting:
-            return 2
-        if any(one.is_idle for one in self.sessions):
-            return 3
-        return 4 if self.sessions else 5
+    def order(self) -> tuple[int, str, str]:
+        """Order scholars by who needs somebody first; of those who want help, the longest."""
+        since = self.hand.raised_at.isoformat() if self.hand else ""
+        return self._urgency, since, self.name
+
+    @property
+    def _urgency(self) -> int:
+        signs = (
+            self.hand is not None and self.hand.claimed_by is None,
+            self.hand is not None,
+            bool(self.requests),
+            self.is_out_of_hours,
+            self.is_waiting,
+            any(one.is_idle for one in self.sessions),
+            bool(self.sessions),
+        )
+        return next((place for place, holds in enumerate(signs) if holds), len(signs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +107,17 @@ class SectionOverview:
     section: str
     scholars: tuple[ScholarLine, ...]
     ta_left: GpuTime
+
+    @property
+    def hands(self) -> list[tuple[ScholarLine, HelpRequest]]:
+        """Who wants help, the longest first."""
+        found = [(line, line.hand) for line in self.scholars if line.hand]
+        return sorted(found, key=lambda one: (one[1].raised_at, one[1].id))
+
+    @property
+    def unclaimed(self) -> int:
+        """Count the requests for help that nobody has taken up."""
+        return sum(one.claimed_by is None for _, one in self.hands)
 
     @property
     def requests(self) -> list[tuple[str, HourRequest]]:
@@ -125,7 +144,7 @@ def section_overview(books: Books, section: str, ta: str) -> SectionOverview:
         rows = {row["name"]: row for row in sections.scholar_rows(tx, books.hub_id, names)}
         lines = _lines(tx, books, names, rows, now=now)
         ta_left = budget_left(tx, lab, books.hub_id, "ta", ta, now=now)
-    lines.sort(key=lambda line: (line.urgency, line.name))
+    lines.sort(key=lambda line: line.order)
     return SectionOverview(section=section, scholars=tuple(lines), ta_left=ta_left)
 
 
@@ -146,6 +165,7 @@ def _lines(
     seated = _seated(tx, books, [one for some in leases.values() for one in some])
     used_at = sections.charged_last(tx, ids)
     attached = sections.open_attachments(tx, ids)
+    hands = sections.open_help_requests(tx, ids)
     asked: dict[int, list[HourRequest]] = {}
     for one in sections.open_hour_requests(tx, ids):
         if one.as_of(now).state == "open":
@@ -154,7 +174,7 @@ def _lines(
         ScholarLine(
             name=name, balance=_balance(account, mine, now), used_at=used_at.get(account.id),
             sessions=tuple(seated[one.id] for one in mine), attachment=attached.get(account.id),
-            requests=tuple(asked.get(account.id, ())),
+            hand=hands.get(account.id), requests=tuple(asked.get(account.id, ())),
         )
         for name, account, mine in settled
     ]  # fmt: skip

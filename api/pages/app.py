@@ -9,7 +9,16 @@ from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
 from api.metrics import Metrics
-from api.pages import assets, first, hours, section, section_person, sign_in, troubles
+from api.pages import (
+    assets,
+    first,
+    hours,
+    section,
+    section_help,
+    section_person,
+    sign_in,
+    troubles,
+)
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
@@ -23,7 +32,7 @@ from quota.service import Books
 
 ROUTERS = (
     sign_in.router, assets.router, first.router, hours.router, section.router,
-    section_person.router,
+    section_person.router, section_help.router,
 )  # fmt: skip
 
 

@@ -6,9 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, func, select
 
 from quota.attachments import Attachment
+from quota.help_queue import OPEN_STATES, HelpRequest
 from quota.hour_requests import HourRequest
+from quota.store.help import help_request_of
 from quota.store.office import attachment_of, hour_request_of
-from quota.store.tables import accounts, attachments, entries, hour_requests
+from quota.store.tables import accounts, attachments, entries, help_requests, hour_requests
 
 
 def scholar_rows(tx: Connection, hub_id: str, names: Sequence[str]) -> list[RowMapping]:
@@ -48,6 +50,14 @@ def open_hour_requests(tx: Connection, account_ids: Sequence[int]) -> list[HourR
         .order_by(hour_requests.c.asked_at, hour_requests.c.id)
     )
     return [hour_request_of(row) for row in tx.execute(query).mappings()]
+
+
+def open_help_requests(tx: Connection, account_ids: Sequence[int]) -> dict[int, HelpRequest]:
+    """Read what some scholars want help with now, by account: one thing at most each."""
+    query = select(help_requests).where(
+        help_requests.c.account_id.in_(account_ids), help_requests.c.state.in_(OPEN_STATES)
+    )
+    return {row["account_id"]: help_request_of(row) for row in tx.execute(query).mappings()}
 
 
 def open_attachments(tx: Connection, account_ids: Sequence[int]) -> dict[int, Attachment]:
