@@ -63,7 +63,7 @@ sim: ## Look for faults of the books by simulation, on both databases (ARGS="--s
 .PHONY: fuzz
 fuzz: ## Look for faults of the books by random use, in the sizes that are promised
 	@scripts/setup.sh dev && GPULAB_FUZZ=1 $(PY) -m pytest -q -n 2 $(ARGS) \
-		tests/quota/test_p02_repeats.py tests/quota/machine
+		tests/quota/test_p02_repeats.py tests/quota/machine tests/api/test_p44_fuzz.py
 
 .PHONY: lint
 lint: ## Check style, types and import directions

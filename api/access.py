@@ -19,6 +19,8 @@ what only others may do is refused (403).
 | see requests for help                  | -   | own     | own, own sections   | all       |
 | tell who visits, as a session          | all | -       | -                   | -         |
 | end an attachment                      | -   | own     | own attachments     | all       |
+| see notification choices               | -   | own     | own                 | all       |
+| make notification choices              | -   | own     | own                 | own       |
 | see a section                          | -   | -       | own sections        | all       |
 | see a calendar, make an address for it | -   | own     | own sections        | all       |
 | see due dates and blackouts            | -   | all     | all                 | all       |
@@ -73,6 +75,20 @@ class Access:
         """Let through who may look at an account; to others it does not exist."""
         if not (self.sees(account) and not self.is_hub) and not (or_hub and self.is_hub):
             raise no_such_account()
+
+    def require_notice_choices(self, account: str) -> None:
+        """Let through who may see on which channels somebody hears of what."""
+        self.require_person()
+        if account != self.name and not self.is_organizer:
+            raise no_such_account()
+        if not self.lab.knows(account):
+            raise no_such_account()
+
+    def require_own(self, account: str) -> None:
+        """Let people through to what is theirs alone; organizers see that it is there."""
+        self.require_notice_choices(account)
+        if account != self.name:
+            raise forbidden("Only the person may choose this.")
 
     def require_person(self) -> None:
         """Let people through, not the hub."""

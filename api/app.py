@@ -30,6 +30,7 @@ from api.routes import (
     health,
     help_requests,
     leases,
+    notices,
     refunds,
     requests,
     rules,
@@ -47,8 +48,9 @@ from quota.store.engine import open_engine
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, consent.router, help_requests.router, sessions.router, audit.router,
-    usage.router, calendars.router, feeds.router, feeds.readers, description.router,
+    attachments.router, consent.router, help_requests.router, notices.router, sessions.router,
+    audit.router, usage.router, calendars.router, feeds.router, feeds.readers,
+    description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -129,13 +129,6 @@ def require_scope(caller: Caller, scope: str) -> None:
         raise _forbidden("Only the lab's own programs may do this.")
 
 
-def require_sight_of(caller: Caller, account: str) -> None:
-    """Let through who may look at an account; to others it does not exist."""
-    if not caller.may_see(account):
-        raise Problem(404, "no_such_account", "Unknown account",
-                      "The lab knows nobody of this name.")  # fmt: skip
-
-
 CallerDep = Annotated[Caller, Depends(get_caller)]
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import typer
 from sqlalchemy import Engine
 
-from api import cli_backup, cli_export, cli_feeds, cli_gpus, cli_office, cli_plan
+from api import cli_backup, cli_export, cli_feeds, cli_gpus, cli_notify, cli_office, cli_plan
 from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
 from api.checking import all_faults, audit_faults
@@ -182,6 +182,7 @@ def doctor(*, json: JsonOption = False) -> None:
 
 cli_backup.register(app)
 app.command()(cli_plan.plan)
+app.command()(cli_notify.notify)
 app.add_typer(cli_office.app)
 app.add_typer(cli_gpus.app)
 app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")

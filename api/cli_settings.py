@@ -31,6 +31,9 @@ class CliSettings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="The books; in the state folder if left out."
     )
+    secrets_dir: Path | None = Field(
+        default=None, description="Folder with the secrets; in the state folder if left out."
+    )
     gate_policy: Path | None = Field(
         default=None, description="What the gate lets through; in the state folder if left out."
     )
@@ -41,6 +44,11 @@ class CliSettings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.state_dir.absolute() / 'books.sqlite'}"
+
+    @property
+    def secrets(self) -> Path:
+        """The folder with the secrets."""
+        return self.state_dir / "secrets" if self.secrets_dir is None else self.secrets_dir
 
 
 @contextmanager

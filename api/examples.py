@@ -39,7 +39,8 @@ _ACCOUNT = {
         "author": "gpulab", "reason": "week 2 of section americas",
     }],
     "sessions": [{
-        "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "state": "active",
+        "lease_id": _LEASE_ID, "server_name": "", "flavor": "half-gpu", "image": "base",
+        "state": "active", "keeps_place": False, "turn_until": None,
         "weight_mgpu": 500, "gpu_uuid": _GPU["uuid"], "started_at": "2027-01-20T16:00:00Z",
         "charged_mgpu_ms": _HOUR // 2, "ends_at": "2027-01-21T09:00:00Z",
         "gpu_state": _GPU_STATE,
@@ -77,6 +78,11 @@ _RULE_OUT = {"part": "due_dates", "name": "paper-review", "rule": _RULE,
              "etag": "5f2b1c9e7a3d4b60"}  # fmt: skip
 _FEED = {"id": _ID, "owner": "ada", "section": "americas", "made_at": _NOW, "revoked_at": None,
          "path": "/feeds/Zt0m3rS2b0n1c9Qh5v8yXk7uLw4eJd6aPfGiRsTzOqM.ics"}  # fmt: skip
+_CHOICES = {
+    "account": "ada", "etag": "5f2b1c9e7a3d4b60",
+    "kinds": [{"kind": "stopped", "title": "The session was stopped", "channels": ["mail"]}],
+    "channels": [{"name": "mail", "title": "Mail", "to_person": True}],
+}  # fmt: skip
 _WINDOW = {"name": "wednesday", "title": "Co-working hours of Americas", "starts_at": _NOW,
            "ends_at": "2027-01-20T19:00:00Z"}  # fmt: skip
 
@@ -84,6 +90,8 @@ EXAMPLES: dict[str, Any] = {
     "LeaseIn": {"hub_id": "main", "account": "ada", "server_name": "", "flavor": "half-gpu",
                 "image": "base", "present": True},
     "LeaseOut": _LEASE,
+    "NoticeChoicesIn": {"choices": {"stopped": ["mail"], "half_used": []}},
+    "NoticeChoicesOut": _CHOICES,
     "StopIn": {"reason": "person"},
     "GpuStateOut": _GPU_STATE,
     "RunningSessions": {"cpu_idle_s": 3600, "sessions": [

@@ -1,9 +1,10 @@
-"""When people were last seen at their sessions, and telling the hub of sessions that compute.
+"""What the hub knows of sessions and of people at them; telling it of sessions that compute.
 
 JupyterHub knows of messages and requests only: a notebook that trains in silence looks idle to it.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,18 @@ _MOST_PAGES = 100
 
 Server = tuple[str, str]
 """The name of a person, and of one of their servers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubLook:
+    """One answer of the hub.
+
+    `servers` are all that it has in hand, those that start or stop too; `signs` is when somebody
+    was last seen at each that is ready.
+    """
+
+    servers: frozenset[Server]
+    signs: Mapping[Server, datetime]
 
 
 class HubActivity:
@@ -40,21 +53,24 @@ class HubActivity:
         # What was posted for a server, and the last sign of a person before that.
         self._posted: dict[Server, tuple[datetime, datetime]] = {}
 
-    def last_signs(self) -> Mapping[Server, datetime] | None:
-        """Return the last sign of somebody for each running server; None when nobody tells."""
+    def look(self) -> HubLook | None:
+        """Ask the hub for its servers and the last signs of people; None when nobody tells."""
         try:
-            users = self._users()
+            servers = {
+                (str(user["name"]), str(name)): server
+                for user in self._users()
+                for name, server in _mapping(user.get("servers")).items()
+            }
+            told = {
+                key: at for key, server in servers.items()
+                if server["ready"] and (at := _instant(server.get("last_activity"))) is not None
+            }  # fmt: skip
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             log.warning("hub_activity_unknown", error=type(error).__name__)
             return None
-        told = {
-            (str(user["name"]), str(name)): at
-            for user in users
-            for name, server in _mapping(user.get("servers")).items()
-            if (at := _instant(server.get("last_activity"))) is not None
-        }
         self._posted = {key: one for key, one in self._posted.items() if key in told}
-        return {key: self._without_ours(key, at) for key, at in told.items()}
+        signs = {key: self._without_ours(key, at) for key, at in told.items()}
+        return HubLook(servers=frozenset(servers), signs=signs)
 
     def post(
         self, servers: Iterable[Server], signs: Mapping[Server, datetime], now: datetime, *,
@@ -87,7 +103,7 @@ class HubActivity:
     def _users(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for _ in range(_MOST_PAGES):
-            where = f"/users?state=ready&limit={_PAGE}&offset={len(found)}"
+            where = f"/users?state=active&limit={_PAGE}&offset={len(found)}"
             body = self._http.get(where).raise_for_status().json()
             items = body["items"]
             found += items

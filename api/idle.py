@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from api.forgotten import Forgotten
 from api.gpus.choose import load_nvml
 from api.gpus.devices import GpuLook, GpuSource, InventoryUnavailable
 from api.gpus.memory import MemoryHolder
@@ -23,7 +24,7 @@ from api.gpus.processes import (
     look_at_processes,
 )
 from api.gpus.states import History, Look, computes, state_of, with_look
-from api.hub_activity import HubActivity, Server
+from api.hub_activity import HubActivity, HubLook, Server
 from api.settings import WorkerSettings
 from api.worker_metrics import WorkerMetrics
 from quota.errors import BooksUnavailable
@@ -70,6 +71,7 @@ class IdleWatch:
         self.memory = memory
         self._on_released = on_released
         self._processes = processes
+        self._forgotten = Forgotten()
         self._histories: dict[UUID, History] = {}
         self._computed_s: dict[UUID, tuple[datetime, float]] = {}
         self.ticked = threading.Event()
@@ -106,7 +108,9 @@ class IdleWatch:
         for one in running:
             self._add_look(one.session, machine)
         self._forget(running)
-        signs = self._activity.last_signs()
+        hub = self._activity.look()
+        self._note_forgotten(running, hub, machine.at)
+        signs = None if hub is None else hub.signs
         states = {one.session.lease_id: self._state(one.session, signs) for one in running}
         self._post_activity(running, signs, machine.at)
         on_gpus = {one.session.lease_id: states[one.session.lease_id] for one in running
@@ -162,8 +166,27 @@ class IdleWatch:
 
     # -- what follows -------------------------------------------------------------------------
 
+    def _note_forgotten(
+        self, running: list[OpenSession], hub: HubLook | None, now: datetime
+    ) -> None:
+        """Tell the operator and the scholar of sessions that the hub has lost."""
+        if hub is not None:
+            tick_s = self._idling.books.lab.policy.tick_s
+            for one in self._forgotten.look(
+                [one.session for one in running], hub.servers, now, tick_s=tick_s
+            ):
+                log.warning("session_forgotten", lease=str(one.lease_id), account=one.account,
+                            server=one.server_name, ref=one.ref[:64], alarm=True)  # fmt: skip
+                self._idling.tell_forgotten(one.lease_id)
+        self._metrics.note_forgotten(len(self._forgotten.since))
+
     def _state(self, one: RunningSession, signs: Mapping[Server, datetime] | None) -> SessionState:
-        person_at = None if signs is None else signs.get((one.account, one.server_name))
+        person_at = None
+        if signs is not None:
+            # Nobody can come to a session that the hub has lost: it is left alone as long as it
+            # computes, and no longer.
+            lost_at = self._forgotten.since.get(one.lease_id)
+            person_at = signs.get((one.account, one.server_name), lost_at)
         return state_of(self._histories[one.lease_id], person_at, self._idling.rules)
 
     def _post_activity(

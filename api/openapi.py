@@ -95,15 +95,18 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
 def _show_tag(operation: dict[str, Any]) -> None:
     answer = operation["responses"].get("200", {})
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    if schema.get("$ref", "").endswith("/RuleOut"):
+    if schema.get("$ref", "").endswith(("/RuleOut", "/NoticeChoicesOut")):
         answer["headers"] = _ETAG
 
 
 def _errors_of(path: str, method: str, operation: dict[str, Any]) -> set[int]:
-    own = {404} if "{" in path else set()
+    named = {one["name"] for one in operation.get("parameters", ())}
+    # Whoever is named may not be there, or not for everybody to see.
+    own = {404} if "{" in path or named & {"section", "account", "hub_id"} else set()
     if method in ("put", "post"):
-        # Two with one id at the same moment, or a thing that is no longer as it was.
-        own |= {409}
+        # Two with one id at the same moment, or a thing that is no longer as it was; a hub whose
+        # books are not kept here.
+        own |= {404, 409}
     if "requestBody" in operation or operation.get("parameters"):
         own |= {422}
     if "requestBody" in operation:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from quota.simulation.figures import Figures, Usage, Waits
+from quota.simulation.figures import Figures, Usage
 from quota.simulation.plan import Answer, enough
 
 
@@ -76,8 +76,3 @@ def _figures(one: Figures) -> dict[str, Any]:
 
 def _gpus(count: int) -> str:
     return "1 GPU" if count == 1 else f"{count} GPUs"
-
-
-def waits_line(waits: Waits) -> str:
-    """Write waits in one line."""
-    return f"p50 {span_text(waits.p50_s)}, p95 {span_text(waits.p95_s)}"

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -18,6 +19,17 @@ from quota.service import Books
 log = structlog.get_logger()
 
 _LOOK_EVERY_S = 5.0
+
+
+class Policy(Protocol):
+    """The rules in force, for whoever does not watch the file itself."""
+
+    @property
+    def lab(self) -> Lab:
+        """What it said last."""
+
+    def refresh(self) -> bool:
+        """Look again; tell whether there is a new policy."""
 
 
 class LabFile:

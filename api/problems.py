@@ -41,6 +41,7 @@ STATUS: Mapping[type[errors.Refusal], int] = {
     errors.GpuIsWanted: 409,
     errors.StaleEdit: 412,
     errors.BadRule: 422,
+    errors.BadChoice: 422,
     errors.NoSuchThing: 404,
 }
 

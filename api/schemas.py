@@ -135,12 +135,19 @@ class GpuStateOut(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """An open session or place in the line."""
+    """An open session or place in the line.
+
+    With `keeps_place` it is a place that belongs to no server: its holder works on a CPU
+    meanwhile. At `turn_until` the GPU that is kept for it goes to the next.
+    """
 
     lease_id: UUID
     server_name: str
     flavor: str
+    image: str
     state: str
+    keeps_place: bool
+    turn_until: datetime | None
     weight_mgpu: int
     gpu_uuid: str | None
     started_at: datetime | None

@@ -58,8 +58,8 @@ class ApiSettings(_LabSettings):
     service_port: int = Field(default=8090, ge=1, le=65535, description="Port to listen on.")
     public_host: str = Field(
         default="", pattern=r"^(https?://[^/\s]+)?$",
-        description="Host for per-user subdomains, with scheme and port; empty for none: then TAs "
-        "cannot attach.",
+        description="Host for per-user subdomains, with scheme and port; empty for none: then "
+        "TAs cannot attach.",
     )  # fmt: skip
     body_limit_bytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Largest request body."
@@ -86,8 +86,23 @@ class WorkerSettings(_LabSettings):
     worker_metrics_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the worker's metrics; 0: none."
     )
+    worker_sends: bool = Field(
+        default=True, description="Send notifications; false where a notifier runs."
+    )
     hub_stop_budget_s: float = Field(
         default=8.0, ge=0, le=60, description="How long the hub gets to stop a session."
+    )
+
+
+class NotifierSettings(DeskSettings):
+    """The notifier, where it is a program of its own: the books, and the channels' addresses."""
+
+    secrets_dir: Path = Field(description="Folder with the secrets, one file each.")
+    notifier_metrics_host: str = Field(
+        default="127.0.0.1", description="Address of the notifier's metrics."
+    )
+    notifier_metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the notifier's metrics; 0: none."
     )
 
 
@@ -131,7 +146,7 @@ def known_variables() -> frozenset[str]:
     """Name every environment variable of the lab."""
     own = {
         f"GPULAB_{name.upper()}"
-        for settings in (ApiSettings, WorkerSettings, WatchdogSettings)
+        for settings in (ApiSettings, WorkerSettings, WatchdogSettings, NotifierSettings)
         for name in settings.model_fields
     }
     return OTHER_VARIABLES | own

@@ -22,7 +22,8 @@ from api.gpus.memory import MemoryHolder
 from api.hubclient import HubClient
 from api.idle import open_watch
 from api.logs import configure_logs
-from api.policy import LabFile
+from api.notify import sending
+from api.policy import LabFile, Policy
 from api.runtimes.choose import open_runtime
 from api.runtimes.protocol import Runtime, RuntimeUnavailable, StillRunning
 from api.settings import WorkerSettings
@@ -60,7 +61,7 @@ class Worker:
         enforcer: Enforcer,
         inventory: GpuInventory,
         *,
-        policy: LabFile,
+        policy: Policy,
         save_deadlines: Callable[[Deadlines], None],
         metrics: WorkerMetrics,
         sightings: Sightings | None = None,
@@ -106,6 +107,8 @@ class Worker:
             self._remove(ref)
         for stray in result.adopted:
             log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+        # Whose turn it is follows from what has ended; nobody's stop waits for it.
+        self._books.ask_for_kept_places()
         self._checkpoint_if_due()
         return result
 
@@ -227,7 +230,7 @@ def run_worker(
 ) -> None:  # fmt: skip
     """Put a worker together and run it."""
     policy = LabFile(settings.lab_file)
-    engine = open_engine(url, pool_size=3)
+    engine = open_engine(url, pool_size=4)
     require_current(engine)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
     gpus, why = choose_gpus(policy.lab.gpus.mode, policy.lab.gpus.declared)
@@ -258,7 +261,8 @@ def run_worker(
               for one in (watch, shares)]  # fmt: skip
     for thread in beside:
         thread.start()
-    worker.run(stopped)
+    with sending(settings, books, metrics.letters):
+        worker.run(stopped)
     on_ticked()
     for thread in beside:
         thread.join(timeout=_LOOK_ENDS_S)

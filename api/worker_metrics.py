@@ -12,13 +12,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from api.doctor.floors import HOLES
 from api.gpus.devices import GpuLook
+from api.letter_metrics import LETTER_ALARMS, LetterMetrics
 from quota.session_states import STATE_NAMES
 
 ALARMS = (
     "session_not_stopped", "stop_broken", "hub_did_not_stop", "session_adopted", "tick_broken",
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
-    "look_broken", "gpu_lost", "memory_not_held", "shares_broken",
+    "look_broken", "gpu_lost", "memory_not_held", "session_forgotten", "shares_broken",
+    *LETTER_ALARMS,
 )  # fmt: skip
 OUTCOMES = ("done", "failed", "broken")
 _MIB = 1024 * 1024
@@ -54,11 +56,16 @@ class WorkerMetrics:
             "gpulab_worker_sessions_to_stop", "Sessions that had to end at the last pass.",
             registry=self.registry,
         )  # fmt: skip
+        self._forgotten = Gauge(
+            "gpulab_worker_forgotten_sessions", "Running sessions that the hub does not list.",
+            registry=self.registry,
+        )  # fmt: skip
         self._holes = Gauge(
             "gpulab_worker_known_holes", "Whether a part's version has a known hole.", ["part"],
             registry=self.registry,
         )  # fmt: skip
         self._gpus = _GpuMetrics(self.registry)
+        self.letters = LetterMetrics(self.registry)
         for part in HOLES:
             self._holes.labels(part)
         for outcome in OUTCOMES:
@@ -83,6 +90,10 @@ class WorkerMetrics:
     def count_look(self, outcome: str) -> None:
         """Count one look at what sessions do."""
         self._gpus.looks.labels(outcome).inc()
+
+    def note_forgotten(self, count: int) -> None:
+        """Note how many running sessions the hub does not list."""
+        self._forgotten.set(count)
 
     def note_states(self, states: Iterable[str]) -> None:
         """Note what the sessions on GPUs do."""

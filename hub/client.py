@@ -63,6 +63,9 @@ class LabService(Protocol):
     async def keep_gpu(self, lease_id: UUID) -> GpuState:
         """Keep an idle session's GPU for a while longer."""
 
+    async def keep_place(self, lease_id: UUID) -> Lease:
+        """Keep a place in the line while its holder starts on a CPU."""
+
     async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
         """Hear who may be in a session, and say whether it can be observed."""
 
@@ -114,6 +117,10 @@ class ServiceClient:
     async def keep_gpu(self, lease_id: UUID) -> GpuState:
         """Keep an idle session's GPU for a while longer; safe to repeat."""
         return await self._ask(GpuState, "PUT", f"/v1/leases/{lease_id}/keep", PAGE_BUDGET_S)
+
+    async def keep_place(self, lease_id: UUID) -> Lease:
+        """Keep a place in the line while its holder starts on a CPU; safe to repeat."""
+        return await self._ask(Lease, "PUT", f"/v1/leases/{lease_id}/place", PAGE_BUDGET_S)
 
     async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
         """Hear who may be in a session, and say whether it can be observed; safe to repeat."""

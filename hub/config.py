@@ -16,9 +16,11 @@ from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
-from hub.home import Books, KeepHandler, MeHandler
+from hub.home import AnswerHandler, Books, MeHandler
 from hub.hooks import Admission
+from hub.identity import with_user_info
 from hub.lab_spawners import spawner_class
+from hub.meanwhile import Meanwhile, MeanwhileHandler
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
 from hub.roles import (
@@ -138,6 +140,8 @@ def _who(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Authenticator.allow_existing_users = False
     # Organizers give hours; they do not administer JupyterHub.
     c.Authenticator.admin_users = set()
+    # How people show in a notebook that others look at.
+    c.Authenticator.post_auth_hook = with_user_info
 
 
 def _what_they_may(c: Any, settings: HubSettings, lab: Lab) -> None:
@@ -218,12 +222,18 @@ def _pages(c: Any, settings: HubSettings, service: LabService, policy: PolicyFil
     c.JupyterHub.template_vars = {
         "lab_name": policy.lab.name, "lab_pages": pages_address(settings.public_host),
     }  # fmt: skip
-    books = Books(service, policy)
+    books, meanwhile = Books(service, policy), Meanwhile(service, policy)
     c.JupyterHub.extra_handlers = [
         (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
-        (r"/gpulab/keep", KeepHandler, {"keep": _function(books.keep)}),
+        (r"/gpulab/keep", AnswerHandler, {"answer": _function(books.keep)}),
         (r"/gpulab/visits", VisitsHandler, {"visits_of": _function(SessionVisits(service).of)}),
-        (r"/gpulab/(style\.css|lab\.js)", StaticFileHandler, {"path": str(PAGES / "static")}),
+        (r"/gpulab/leave", AnswerHandler, {"answer": _function(books.leave)}),
+        (r"/gpulab/meanwhile", MeanwhileHandler, {"keep_place": _function(meanwhile.keep_place)}),
+        (
+            r"/gpulab/(style\.css|lab\.js|start\.js)",
+            StaticFileHandler,
+            {"path": str(PAGES / "static")},
+        ),
     ]
 
 

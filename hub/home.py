@@ -47,10 +47,11 @@ def home_view(account: Account, lab: Lab) -> dict[str, Any]:
     """Lay out an account for the home page: texts that need no more thought."""
     notices = [one for one in account.notices if account.server_time - one.at < _NOTICES_FOR]
     # A warning speaks of a session that runs; when it is over, what counts is why it was stopped.
-    # That a GPU is idle is no news any more once it is used or kept.
+    # That a GPU is idle is no news any more once it is used or kept, nor a turn that is over.
     told = {
         "warning": any(one.state == "active" for one in account.sessions),
         "idle": any(_is_going(one, account.server_time) for one in account.sessions),
+        "turn": any(one.turn_until is not None for one in account.sessions),
     }
     shown = [one for one in notices if told.get(one.kind, True)]
     return {
@@ -104,6 +105,22 @@ class Books:
         self._known.pop(name, None)
         return f"The GPU is kept until {_moment(state.kept_until, account)}."
 
+    async def leave(self, name: str, server_name: str) -> str:
+        """Give up a person's own place in the line; say what became of that."""
+        try:
+            account = await self._service.account(name)
+            mine = [one for one in account.sessions
+                    if one.server_name == server_name and one.state == "waiting"]  # fmt: skip
+            if not mine:
+                return "You are not in the line any more."
+            await self._service.stop_lease(mine[0].lease_id, "left_line")
+        except ServiceUnavailable:
+            return "The lab's books do not answer just now. Try again in a minute."
+        except ServiceRefused as no:
+            return no.detail
+        self._known.pop(name, None)
+        return "You have left the line."
+
     async def _ask(self, name: str) -> dict[str, Any]:
         try:
             return home_view(await self._service.account(name), self._policy.lab)
@@ -131,21 +148,21 @@ class MeHandler(BaseHandler):
         self.finish(await self._view_of(user.name))
 
 
-class KeepHandler(BaseHandler):
-    """Takes the answer that an idle GPU is still wanted; JupyterHub checks whence it comes."""
+class AnswerHandler(BaseHandler):
+    """Takes what somebody wants of a session of theirs; JupyterHub checks whence it comes."""
 
-    def initialize(self, keep: Callable[[str, str], Awaitable[str]]) -> None:
-        """Take what keeps a person's GPU."""
-        self._keep = keep
+    def initialize(self, answer: Callable[[str, str], Awaitable[str]]) -> None:
+        """Take what does it, and says what became of it."""
+        self._answer = answer
 
     async def post(self) -> None:
-        """Keep the GPU of the session that is named, or say why not."""
+        """Do it with the session that is named, or say why not."""
         user = self.current_user
         if user is None:
             self.set_status(403)
             self.finish({"message": "Log in to the hub first."})
             return
-        sentence = await self._keep(user.name, self.get_body_argument("server_name", ""))
+        sentence = await self._answer(user.name, self.get_body_argument("server_name", ""))
         self.finish({"message": sentence})
 
 
@@ -154,13 +171,24 @@ def _session(one: Session, account: Account, lab: Lab) -> dict[str, Any]:
     return {
         "server_name": one.server_name,
         "title": flavor.title if flavor else one.flavor,
-        "state": _STATES.get(one.state, one.state),
+        "state": _state(one, account),
         "started": _moment(one.started_at, account),
         "ends": _moment(one.ends_at, account) if one.weight_mgpu else "",
         "left": _left(one.ends_at, account.server_time) if one.weight_mgpu else "",
         "gpu": _gpu(one, account),
         "can_keep": one.gpu_state is not None and one.gpu_state.release_at is not None,
-    }
+        "keeps_place": one.keeps_place,
+        "turn": {"flavor": one.flavor, "image": one.image}
+        if one.keeps_place and one.turn_until is not None else None,
+    }  # fmt: skip
+
+
+def _state(one: Session, account: Account) -> str:
+    if one.keeps_place and one.turn_until is not None:
+        return f"your turn: a GPU is kept for you until {_moment(one.turn_until, account)}"
+    if one.keeps_place:
+        return "in the line: your place is kept while you have another session"
+    return _STATES.get(one.state, one.state)
 
 
 def _gpu(one: Session, account: Account) -> str:

@@ -116,7 +116,8 @@ class Admission:
             _prepare(spawner, flavor, None)
             return
         except ServiceRefused as no:
-            # The books keep nothing of what they refuse, so there is nothing to give back.
+            # The books keep nothing of what they refuse, so there is nothing to give back. A place
+            # that was kept while the question was on its way is one of no server.
             spawner.lease_id = ""
             raise refusals.refused(
                 no.code, no.detail, reader=reader, retry_at=no.retry_at, ask=no.ask
@@ -135,6 +136,10 @@ class Admission:
             if lease.waiting is not None:
                 spawner.note = note_of(lease.waiting)
             await self._sleep(_ASK_EVERY_S)
+            if spawner.place_kept:
+                raise refusals.place_kept(
+                    reader_of(self._policy.lab, spawner.user.name, self._home_url)
+                )
             try:
                 lease = await self._service.request_lease(
                     lease.id, wanted, present=spawner.is_watched()
@@ -153,6 +158,8 @@ class Admission:
         if not spawner.lease_id:
             return
         lease_id, spawner.lease_id = UUID(spawner.lease_id), ""
+        if spawner.place_kept:
+            return  # what ends is only this start
         task = asyncio.get_running_loop().create_task(self._tell(lease_id, reason))
         # A task that nobody holds may be collected before it has run.
         self._telling.add(task)

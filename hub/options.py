@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub.policy import PolicyFile
+from hub.hooks import HasLab
 from hub.refusals import bad_choice
 from quota.lab import Lab
 from quota.lab_gpus import Flavor, Image
@@ -70,7 +70,7 @@ def read_choice(options: object, lab: Lab) -> Choice:
 class ApplyOptions:
     """The hub's `apply_user_options`: checks, and sets the spawner's flavor and image."""
 
-    def __init__(self, policy: PolicyFile) -> None:
+    def __init__(self, policy: HasLab) -> None:
         self._policy = policy
 
     def __call__(self, spawner: Any, options: object) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from traitlets import Any as AnyTrait
-from traitlets import HasTraits, Instance, Int
+from traitlets import Bool, HasTraits, Instance, Int
 
 _LOOK_EVERY_S = 0.5
 # Something is sent at least this often, so that a page that was closed is noticed.
@@ -43,6 +43,7 @@ class Watched(HasTraits):
 
     note = Instance(Note, allow_none=True, help="What to show while it waits in the line.")
     admitted_title = AnyTrait(None, help="The flavor's title, once the lease is there.")
+    place_kept = Bool(False, help="Its place in the line is kept, and this start is to end.")
     viewers = Int(0, help="How many progress streams are open.")
     monotonic: Callable[[], float] = staticmethod(time.monotonic)
     _seen_at = 0.0
@@ -51,6 +52,7 @@ class Watched(HasTraits):
         """Forget the start before; whoever asked for this one is there."""
         self.note = None
         self.admitted_title = None
+        self.place_kept = False
         self._seen_at = self.monotonic()
 
     def is_watched(self) -> bool:

@@ -109,6 +109,15 @@ def ended_early(text: str | None, reader: Reader) -> Refused:
     return _refused(f"{sentence} You can start again.", "ended_early", 409, reader)
 
 
+def place_kept(reader: Reader) -> Refused:
+    """End a start whose place in the line is kept for later."""
+    sentence = (
+        "Your place in the line is kept while you work on a CPU. You will be told on the home "
+        "page when your turn has come."
+    )
+    return _refused(sentence, "place_kept", 409, reader)
+
+
 def bad_choice(message: str) -> Refused:
     """Refuse options that are none of the lab's."""
     return Refused(message, reason="bad_options", status_code=422)

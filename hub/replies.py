@@ -74,7 +74,10 @@ class Session(Reply):
     lease_id: UUID
     server_name: str
     flavor: str
+    image: str = ""
     state: str
+    keeps_place: bool = False
+    turn_until: AwareDatetime | None = None
     weight_mgpu: int
     started_at: AwareDatetime | None
     charged_mgpu_ms: int

@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lab.session_settings import SessionSettings
 
 
-class HubSettings(BaseSettings):
+class HubSettings(SessionSettings):
     """Where the hub finds things. Nothing is read at import time, no secret has a default."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
 
     state_dir: Path = Field(description="The lab's state folder.")
     lab_file: Path = Field(description="The lab's policy, lab.yaml.")
@@ -38,28 +37,15 @@ class HubSettings(BaseSettings):
         description="`demo`, or an authenticator of JupyterHub by name or dotted class.",
     )
     docker_network: str = Field(default="gpulab", description="The Docker network of the lab.")
-    home_gib: int = Field(default=20, ge=0, description="GiB that each person may keep, where the "
-                          "engine's storage has quotas; 0: no end.")  # fmt: skip
-    datasets_dir: Path | None = Field(
-        default=None, description="Folder that all sessions can read, as /shared/datasets."
-    )
-    models_dir: Path | None = Field(
-        default=None, description="Cache of Hugging Face that all sessions can read, as "
-        "/shared/models.",
-    )  # fmt: skip
-    gpu_requests: Literal["uuid", "cdi"] = Field(
-        default="uuid", description="How the engine is asked for a GPU: `uuid`, by NVIDIA's "
-        "runtime; `cdi`, by the names that `nvidia-ctk cdi generate` writes.",
-    )  # fmt: skip
     hub_config: Path | None = Field(
         default=None,
         description="The site's own configuration of JupyterHub, read last: what its "
         "authenticator needs, for example.",
     )
 
-    @field_validator("hub_config", "datasets_dir", "models_dir", mode="before")
+    @field_validator("hub_config", mode="before")
     @classmethod
-    def _nothing_is_none(cls, value: object) -> object:
+    def _no_path_is_none(cls, value: object) -> object:
         return value or None
 
     @property

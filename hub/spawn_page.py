@@ -98,7 +98,9 @@ def online_page(options: SpawnOptions, lab: Lab, before: tuple[str, str]) -> Spa
     """Lay out what the service offers."""
     account = options.account
     can = [one.name for one in options.flavors if one.may_start]
-    chosen = before[0] if before[0] in can else next(iter(can), "")
+    turns = [one.flavor for one in account.sessions if one.keeps_place and one.turn_until]
+    wished = next(iter(turns), before[0])
+    chosen = wished if wished in can else next(iter(can), "")
     return SpawnPage(
         flavors=tuple(_card(one, account, chosen) for one in options.flavors),
         images=_images(lab, before[1]),
@@ -148,6 +150,7 @@ def _card(one: Flavor, account: Account, chosen: str) -> FlavorCard:
             free = f"All {one.total_slots} taken; you would wait in the line"
         if not one.total_slots:
             free = "No GPU for it in service now"
+        free = _place_text(one, account) or free
     why_not = ""
     if one.refusal is not None:
         why_not = one.refusal.detail
@@ -158,6 +161,16 @@ def _card(one: Flavor, account: Account, chosen: str) -> FlavorCard:
         name=one.name, title=one.title, description=one.description, free=free, lasts=lasts,
         cost=cost_text(one.weight_mgpu), why_not=why_not, is_chosen=one.name == chosen,
     )  # fmt: skip
+
+
+def _place_text(one: Flavor, account: Account) -> str:
+    """Say that somebody has a place in the line for a flavor, or that their turn has come."""
+    place = next((it for it in account.sessions if it.keeps_place and it.flavor == one.name), None)
+    if place is None:
+        return ""
+    if place.turn_until is None:
+        return "You have a place in the line; starting it here goes on from there"
+    return f"A GPU is kept for you until {moment_text(place.turn_until, account.time_zone)}"
 
 
 def _images(lab: Lab, before: str) -> tuple[ImageCard, ...]:

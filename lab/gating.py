@@ -10,11 +10,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from docker.errors import DockerException
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
 from requests.exceptions import RequestException
 
 from api.gpus.choose import choose_gpus
@@ -22,6 +21,7 @@ from api.gpus.devices import GpuDevice, InventoryUnavailable
 from lab.engine import connect
 from lab.errors import CannotStart
 from lab.secret_files import write_private
+from lab.session_settings import SharedFolders
 from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
 
@@ -88,14 +88,7 @@ def write_gate_policy(
     return ids
 
 
-class _Shares(Protocol):
-    @property
-    def datasets_dir(self) -> Path | None: ...
-    @property
-    def models_dir(self) -> Path | None: ...
-
-
-def shared_folders(settings: _Shares) -> tuple[Path, ...]:
+def shared_folders(settings: SharedFolders) -> tuple[Path, ...]:
     """Return the folders of this machine that sessions may read.
 
     Raises:
@@ -113,22 +106,13 @@ def shared_folders(settings: _Shares) -> tuple[Path, ...]:
     return found
 
 
-class GatingSettings(BaseSettings):
+class GatingSettings(SharedFolders):
     """What `python -m lab.gating` reads."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
 
     lab_file: Path = Field(default=Path("lab.yaml"), description="The lab's policy.")
     hub_id: str = Field(default="main", pattern=r"^[a-z0-9-]{1,64}$", description="Which hub.")
     docker_network: str = Field(default="gpulab", description="Docker network of the sessions.")
-    datasets_dir: Path | None = Field(default=None, description="Folder that sessions can read.")
-    models_dir: Path | None = Field(default=None, description="Cache that sessions can read.")
     gate_policy: Path = Field(description="What the gate lets through, as the launcher wrote it.")
-
-    @field_validator("datasets_dir", "models_dir", mode="before")
-    @classmethod
-    def _nothing_is_none(cls, value: object) -> object:
-        return value or None
 
 
 def main() -> int:

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lab.egress import networks_in
+from lab.session_settings import SessionSettings
 
 Spawner = Literal["auto", "docker", "process"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-class LabSettings(BaseSettings):
+class LabSettings(SessionSettings):
     """One lab on one machine."""
-
-    model_config = SettingsConfigDict(env_prefix="GPULAB_", frozen=True, extra="ignore")
 
     state_dir: Path = Field(default=Path(".state"), description="Where everything is kept.")
     lab_file: Path = Field(default=Path("lab.yaml"), description="The lab's policy.")
@@ -45,19 +43,6 @@ class LabSettings(BaseSettings):
     sessions_reach: str = Field(
         default="", description="Private addresses or networks that sessions may reach all the "
         "same, with commas between them.",
-    )  # fmt: skip
-    home_gib: int = Field(default=20, ge=0, le=1_000_000, description="GiB that each person may "
-                          "keep, where the engine's storage has quotas; 0: no end.")  # fmt: skip
-    datasets_dir: Path | None = Field(
-        default=None, description="Folder that all sessions can read, as /shared/datasets."
-    )
-    models_dir: Path | None = Field(
-        default=None, description="Cache of Hugging Face that all sessions can read, as "
-        "/shared/models.",
-    )  # fmt: skip
-    gpu_requests: Literal["uuid", "cdi"] = Field(
-        default="uuid", description="How the engine is asked for a GPU: `uuid`, by NVIDIA's "
-        "runtime; `cdi`, by the names that `nvidia-ctk cdi generate` writes.",
     )  # fmt: skip
 
     @field_validator("state_dir", "lab_file", "hub_config", "datasets_dir", "models_dir")

@@ -51,6 +51,10 @@ def prepare_site(site: Path, lab: Lab, *, authenticator: str) -> None:
     elif not (folder / PASSWORD_HASHES).exists():
         write_private(folder / PASSWORD_HASHES, "{}\n")
     _give_away(folder, {**_OWNERS, "metrics_token": _PROMETHEUS, "metrics_token_hub": _OURS})
+    channels = site / "channels"
+    channels.mkdir(mode=_PASSED_THROUGH, exist_ok=True)
+    channels.chmod(_PASSED_THROUGH)
+    _give_away(channels, {path.name: _OURS for path in channels.iterdir()})
     tls = site / "tls"
     _give_away(tls, {path.name: _CADDY for path in tls.iterdir()})
 

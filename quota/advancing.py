@@ -31,6 +31,8 @@ from quota.errors import BooksUnavailable
 from quota.lab import Lab
 from quota.leases import Lease, stopping
 from quota.ledger import Account
+from quota.news import news_of_advance
+from quota.outbox import tell
 from quota.reconcile import Advance, Notice, Seen, advance
 from quota.store import reads, writes
 from quota.store.engine import transaction
@@ -134,12 +136,15 @@ def _advance_together(
                 left.append(account)  # nothing of this is saved
             else:
                 done.append((account, before, ahead))
+        news = [one for account, _, ahead in done
+                for one in news_of_advance(account, ahead, lab, now)]  # fmt: skip
         writes.save_accounts(tx, [account for account, _, _ in done])
         writes.update_leases(
             tx,
             [pair for _, before, ahead in done for pair in zip(before, ahead.leases, strict=True)],
         )
         writes.save_notices(tx, [one for _, _, ahead in done for one in ahead.notices])
+        tell(tx, lab, accounts[0].hub_id, news)
         _count_ends(tx, [ahead for _, _, ahead in done])
     return [ahead for _, _, ahead in done], left
 
@@ -183,9 +188,11 @@ def _advance_alone(
         )
         left = pool_left(tx, lab, account.hub_id, desk.section, now)
         ahead = advance_one(desk.account, desk.leases, step, given=given, pool_holds=left)
+        news = news_of_advance(desk.account, ahead, lab, now)
         desk.save()
         writes.update_leases(tx, list(zip(desk.leases, ahead.leases, strict=True)))
         writes.save_notices(tx, ahead.notices)
+        tell(tx, lab, account.hub_id, news)
         _count_ends(tx, [ahead])
         desk.leases = [lease for lease in ahead.leases if lease.is_open]
         if attachment is not None:

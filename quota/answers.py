@@ -124,6 +124,7 @@ def _account_view(
                     one,
                     posted.get(one.id, GpuTime.ZERO),
                     ending_of(one, runs_out, blackout, lab),
+                    lab,
                     now,
                 )
                 for one in open_leases
@@ -228,10 +229,14 @@ def _settled(
 
 
 def _session_view(
-    lease: Lease, posted: GpuTime, ending: Ending | None, now: datetime
+    lease: Lease, posted: GpuTime, ending: Ending | None, lab: Lab, now: datetime
 ) -> SessionView:
     ends_at = ending.at if ending is not None and lease.is_running else None
-    return SessionView(lease=lease, charged=posted + lease.unposted(now), ends_at=ends_at)
+    turn_until = None
+    if lease.state == "waiting" and lease.offered_at is not None:
+        turn_until = lease.offered_at + timedelta(seconds=lab.policy.offer_s)
+    return SessionView(lease=lease, charged=posted + lease.unposted(now), ends_at=ends_at,
+                       turn_until=turn_until)  # fmt: skip
 
 
 def _charges(tx: Connection, account_id: int) -> tuple[ChargeView, ...]:

@@ -11,6 +11,8 @@ from quota.errors import AlreadyDecided, BadAmount, IdConflict, NoSuchThing
 from quota.giving import give
 from quota.hour_requests import HourRequest, decided
 from quota.ledger import LotSource
+from quota.news import decision_news, request_news
+from quota.outbox import tell
 from quota.plain_text import check_text
 from quota.store import office
 from quota.store.trail import write_audit
@@ -39,6 +41,8 @@ def ask(desk: Desk, request_id: UUID, hours: GpuTime, reason: str) -> HourReques
                           state="open", asked_at=desk.now, stale_at=desk.now + lasts)  # fmt: skip
     desk.save()
     office.insert_hour_request(desk.tx, request)
+    news = request_news(desk.account.name, request, desk.lab)
+    tell(desk.tx, desk.lab, desk.account.hub_id, news)
     return request
 
 
@@ -65,8 +69,11 @@ def answer(
     check_text(text, "The answer")
     if granted is not None:
         reason = f"your request: {request.reason}"[:500]
-        give(desk, uuid5(request.id, "grant"), granted, by=by, reason=reason, source=source)
+        give(desk, uuid5(request.id, "grant"), granted, by=by, reason=reason, source=source,
+             is_told=False)  # fmt: skip
     after = decided(request, granted, by=by.actor, answer=text, at=desk.now)
+    news = decision_news(desk.account.name, after, desk.now)
+    tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     return _write(desk, request, after, by, "request.answer")
 
 

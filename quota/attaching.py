@@ -12,6 +12,8 @@ from quota.desk import Desk
 from quota.errors import IdConflict, NotAttachable
 from quota.lab import Lab
 from quota.leases import Lease
+from quota.news import attach_news
+from quota.outbox import tell
 from quota.plain_text import check_text
 from quota.store import help as help_rows
 from quota.store import office
@@ -58,6 +60,7 @@ def attach(
     office.insert_attachment(desk.tx, attachment)
     pay_help(desk, attachment)
     desk.save()
+    _tell(desk, attachment)
     return attachment
 
 
@@ -70,6 +73,7 @@ def detach(desk: Desk, attachment: Attachment, why: DetachReason) -> Attachment:
     ended = replace(attachment, ended_at=ended_at, end_reason=why)
     office.end_attachment(desk.tx, ended)
     desk.save()
+    _tell(desk, ended)
     return ended
 
 
@@ -110,6 +114,11 @@ def _claimed_request(desk: Desk, ta: str, given: UUID | None) -> UUID | None:
     if request is None or request.id != given or not is_claimed:
         raise NotAttachable("You have not claimed this request for help, or it is closed.")
     return given
+
+
+def _tell(desk: Desk, attachment: Attachment) -> None:
+    news = attach_news(desk.account.name, attachment, desk.now)
+    tell(desk.tx, desk.lab, desk.account.hub_id, [news])
 
 
 def _session(desk: Desk, server_name: str) -> Lease:

@@ -26,8 +26,8 @@ from quota.store.papers import Papers, RoomAsRead, papers_of, papers_of_lease, r
 class Desk:
     """An account under lock with all that a decision about it needs.
 
-    With `takes_late` a slot is taken at the very end; whoever opened the transaction tries again
-    when that is too late.
+    `place` is a place kept in the line that the request may take up. With `takes_late` a slot is
+    taken at the very end; whoever opened the transaction tries again when that is too late.
     """
 
     tx: Connection
@@ -38,6 +38,7 @@ class Desk:
     now: datetime
     asked: dict[UUID, Lease | None] = field(default_factory=dict)
     gpu: GpuUse | None = None
+    place: Lease | None = None
     takes_late: bool = False
     _room: RoomAsRead | None = None
 
@@ -137,7 +138,9 @@ def funds(
         week=current_week(lab, section, now),
         next_week=next_allowance(lab, section, account.name, now),
         debt=account.debt,
-        open_gpu_sessions=sum(1 for lease in leases if lease.share_mgpu > 0),
+        open_gpu_sessions=sum(
+            1 for lease in leases if lease.share_mgpu > 0 and not lease.keeps_place
+        ),
         most_gpu_sessions=lab.sessions_of(account.name),
         closed=closed_now(lab, now),
     )

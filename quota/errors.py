@@ -22,6 +22,7 @@
     |-- GpuIsWanted           an idle GPU, and somebody who waits for one
     |-- StaleEdit             somebody else changed it since it was read
     |-- BadRule               an edit that lab.yaml would refuse, too
+    |-- BadChoice             a kind of news or a channel that is not the person's to choose
     |-- BadAmount             hours that are no amount of GPU time
     `-- BadText               a reason or name that is not one line of plain text
 
@@ -178,6 +179,13 @@ class StaleEdit(Refusal):
 
     code = "stale_edit"
     title = "It was changed meanwhile"
+
+
+class BadChoice(Refusal):
+    """A kind of news or a channel that is not the person's to choose."""
+
+    code = "bad_choice"
+    title = "This cannot be chosen"
 
 
 class BadRule(Refusal):

@@ -15,14 +15,16 @@ STEPS = frozenset({
     # whoever asks whether the service is ready
     "ready",
     # scholars
-    "request_lease", "stop_lease", "keep_gpu",
+    "request_lease", "stop_lease", "keep_gpu", "keep_place",
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
-    "feed_made", "feed_revoked",
+    "feed_made", "feed_revoked", "choices_made",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
-    "note_states", "release_gpu",
+    "note_states", "release_gpu", "tell_forgotten",
+    # the sender of notifications
+    "letters_claimed", "letters_settled",
 })  # fmt: skip
 
 # Each is a call of `failpoint` between two writes of one transaction.

@@ -11,6 +11,8 @@ from quota.budgets import give_from, open_budget
 from quota.desk import Desk, funds_of
 from quota.errors import BadAmount, BudgetSpent, GrantConflict, NoSuchAccount
 from quota.ledger import Lot, LotSource
+from quota.news import grant_news
+from quota.outbox import tell
 from quota.plain_text import check_text
 from quota.store import reads
 from quota.store.trail import write_audit
@@ -24,9 +26,11 @@ _MOST_AHEAD = timedelta(days=3660)
 
 def give(
     desk: Desk, grant_id: UUID, amount: GpuTime, *, by: By, reason: str,
-    until: datetime | None = None, source: LotSource = "grant",
+    until: datetime | None = None, source: LotSource = "grant", is_told: bool = True,
 ) -> RowMapping:  # fmt: skip
     """Give extra GPU time, until the end of the week if no end is named; safe to repeat.
+
+    The scholar is told, unless the caller tells it (`is_told`).
 
     Raises:
         GrantConflict: the id was used for another grant.
@@ -54,6 +58,9 @@ def give(
         after={"id": grant_id, "hours": amount.text(), "until": lot.ends_at, "source": source,
                "available": desk.account.available(desk.now).text()},
     )  # fmt: skip
+    if is_told:
+        news = grant_news(desk.account.name, lot, desk.section)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     row = reads.lot_by_id(desk.tx, grant_id)
     assert row is not None, "just written"
     return row

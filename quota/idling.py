@@ -15,7 +15,9 @@ from quota.clock import ms_between
 from quota.desk import Desk, open_desk_of_lease
 from quota.errors import GpuIsWanted, NoSuchLease
 from quota.lab_idle import IdleRules
-from quota.reconcile import Notice
+from quota.news import news_of_notices
+from quota.outbox import tell
+from quota.reconcile import Notice, NoticeKind
 from quota.service import Books
 from quota.session_states import (
     RunningSession,
@@ -30,6 +32,7 @@ from quota.session_states import (
 from quota.store import session_states as rows
 from quota.store import writes
 from quota.store.engine import reading, transaction
+from quota.wording import forgotten_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,15 @@ class Idling:
             rows.save_state(tx, before, after)
             return after
 
+    def tell_forgotten(self, lease_id: UUID) -> None:
+        """Tell the holder of a session that the hub has lost it, and how to end it."""
+        now = self.books.clock.now()
+        with transaction(self.books.engine, step="tell_forgotten") as tx:
+            desk = open_desk_of_lease(tx, self.books.lab, lease_id, now=now)
+            lease = desk.lease(lease_id)
+            if lease is not None and lease.state == "active":
+                _tell(tx, desk, lease_id, forgotten_text(lease), now, kind="warning")
+
     def _write(self, lease_ids: Sequence[UUID], seen: Mapping[UUID, SessionState]) -> None:
         with transaction(self.books.engine, step="note_states") as tx:
             # Read again, locked: somebody may have asked to keep a GPU a moment ago.
@@ -132,7 +144,8 @@ class Idling:
                 text = released_text(lease.flavor, after, now)
                 requests.stop(desk, lease_id, "idle")
             rows.save_state(tx, before, after)
-            _tell(tx, desk, lease_id, text, now, is_over=decision == "release")
+            kind: NoticeKind = "stopped" if decision == "release" else "idle"
+            _tell(tx, desk, lease_id, text, now, kind=kind)
             return decision == "release"
 
 
@@ -145,8 +158,9 @@ def _warning(state: StoredState, rules: IdleRules, now: datetime, *, is_wanted: 
 
 
 def _tell(
-    tx: Connection, desk: Desk, lease_id: UUID, text: str, now: datetime, *, is_over: bool
+    tx: Connection, desk: Desk, lease_id: UUID, text: str, now: datetime, *, kind: NoticeKind
 ) -> None:
-    notice = Notice(account_id=desk.account.id, lease_id=lease_id, text=text, at=now,
-                    kind="stopped" if is_over else "idle")  # fmt: skip
+    notice = Notice(account_id=desk.account.id, lease_id=lease_id, text=text, at=now, kind=kind)
     writes.save_notices(tx, [notice])
+    news = news_of_notices(desk.account.name, [notice], desk.lab)
+    tell(tx, desk.lab, desk.account.hub_id, news)

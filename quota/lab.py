@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from quota.amount import GpuTime
+from quota.lab_channels import Channel, QuietHours
 from quota.lab_fields import GpuTimeField, LabModel, PersonName, ShortName, Text, Whole, complaint
 from quota.lab_gpus import DrainedGpu, Flavor, GpuPolicy, Image
 from quota.lab_idle import IdleRules
@@ -117,6 +118,12 @@ class Lab(LabModel):
     attach: AttachRules = Field(
         default=AttachRules(), description="How TAs may come into scholars' sessions."
     )
+    channels: dict[str, Channel] = Field(
+        default={}, description="Where people can be told things outside the lab."
+    )
+    quiet_hours: QuietHours | None = Field(
+        default=None, description="When only what cannot wait is sent."
+    )
     policy: Policy = Field(default=Policy(), description="The lab's numbers.")
     organizers: tuple[PersonName, ...] = Field(default=(), description="Who may set policy.")
     default_section: ShortName | None = Field(
@@ -201,13 +208,14 @@ class Lab(LabModel):
 
 NAMED_PARTS = (
     "sections", "scholars", "tas", "due_dates", "blackouts", "flavors", "images", "drained_gpus",
+    "channels",
 )  # fmt: skip
 """Parts of the lab that are kept by name; the key of each entry is its name."""
 
-_TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images")
+_TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images", "channels")
 _OPTIONAL = (
     "gpus", "idle", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts",
-    "roll_over", "drained_gpus", "line", "attach",
+    "roll_over", "drained_gpus", "line", "attach", "channels", "quiet_hours",
 )  # fmt: skip
 
 

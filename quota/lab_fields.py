@@ -43,6 +43,8 @@ _MOST_SHOWN = 60
 # systems all take as it is, in lower case because JupyterHub makes it so.
 _PERSON = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._@-]{0,62}")
 _SHORT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_FILE = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)+")
 _DOCKER = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}")
 # As drivers write them, "GPU-" or "MIG-" and a UUID, and as virtual GPUs are called.
 _GPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -242,6 +244,17 @@ DockerReference = Annotated[
     PlainValidator(
         _following(_DOCKER, "a Docker image reference", "write one like gpulab/base:latest")
     ),
+]
+FileName = Annotated[
+    str,
+    PlainValidator(
+        _following(
+            _FILE, "the name of a file", "write lower-case letters, digits and _ . -, no folder"
+        )
+    ),
+]
+MailDomain = Annotated[
+    str, PlainValidator(_following(_DOMAIN, "a mail domain", "write one like example.org"))
 ]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from quota.lab_fields import (
     DockerReference,
@@ -15,6 +15,7 @@ from quota.lab_fields import (
     Text,
     Whole,
     complaint,
+    shown,
 )
 from quota.placement import FULL_MGPU
 
@@ -42,6 +43,16 @@ class Flavor(LabModel):
     )
     cpus: Real = Field(default=1.0, gt=0, le=1024, description="CPU cores of a session.")
     ram_mib: Mib = Field(default=2048, ge=128, description="Memory of a session, in MiB.")
+
+    @field_validator("weight_mgpu", mode="before")
+    @classmethod
+    def _has_one_price(cls, value: object) -> object:
+        # What somebody pays is shown before it is known on which GPU they will be.
+        if isinstance(value, dict | list):
+            wrong = f"{shown(value)}, where a flavor has one price on whatever GPU it is placed"
+            right = "make a flavor for each GPU model, with gpu_models and weight_mgpu of its own"
+            raise complaint(Fault((), wrong, right))
+        return value
 
     @property
     def is_gpu(self) -> bool:

@@ -21,6 +21,10 @@ StopReason = Literal[
     "not_there", "never_started", "not_admitted", "blackout", "idle", "reserved", "gpu_lost",
 ]  # fmt: skip
 
+# The name, that no server can have, of a place in the line that is kept for its holder while they
+# work on a CPU: it belongs to no server. An account has at most one, as of every name.
+KEPT_PLACE = "#line"
+
 END_TEXTS: dict[str, str] = {
     "person": "The session was stopped from the hub.",
     "left_line": "The place in the line was given up.",
@@ -36,6 +40,7 @@ END_TEXTS: dict[str, str] = {
     "not_there": "The turn came, but nobody was there within the time that a place is kept.",
     "never_started": "The server did not start in time.",
     "not_admitted": "The server started before its turn had come, and was stopped.",
+    "taken_up": "The place in the line was taken up by another request.",
     "refused": "The request was refused when its turn came.",
 }
 
@@ -91,6 +96,11 @@ class Lease:
     def is_open(self) -> bool:
         """Tell whether it can still cost anything or hold a slot."""
         return self.state != "ended"
+
+    @property
+    def keeps_place(self) -> bool:
+        """Tell whether it is a place in the line that is kept while its holder does without."""
+        return self.state == "waiting" and self.server_name == KEPT_PLACE
 
     @property
     def is_running(self) -> bool:

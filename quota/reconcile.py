@@ -21,16 +21,19 @@ from quota.lab_people import Section
 from quota.leases import Lease, activated, ended, stopping
 from quota.ledger import Account
 from quota.observed import Observed
-from quota.overdue import time_out
+from quota.overdue import is_passed_on, time_out
 from quota.posting import is_hold_used, post_use, roll_hold, set_hold
 from quota.wording import (
     closed_text,
     closing_text,
+    passed_text,
     stopped_text,
     warning_text,
     yielded_text,
     yielding_text,
 )
+
+NoticeKind = Literal["warning", "stopped", "idle", "turn"]
 
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
@@ -50,13 +53,14 @@ class StopOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something to tell the scholar."""
+    """Something to tell the scholar; `minutes` is the step of a warning before the end."""
 
     account_id: int
     lease_id: UUID
-    kind: Literal["warning", "stopped", "idle"]
+    kind: NoticeKind
     text: str
     at: datetime
+    minutes: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,10 +108,13 @@ def advance(
     settled = settle(account, priced, lab=lab, section=section, now=now, given=given)
     finished = [_finish(account, lease, seen, result, now=now) for lease in settled]
     rolled = _roll(account, finished, lab, now=now)
-    result.endings = _endings(account, rolled, lab, section, now=now, pool=pool)
+    timely = [time_out(lease, rolled, lab, now=now) for lease in rolled]
+    result.notices += [_notice(account, one, "stopped", passed_text(one), now)
+                       for one in timely if is_passed_on(one)]  # fmt: skip
+    result.endings = _endings(account, timely, lab, section, now=now, pool=pool)
     result.leases = [
         _warn_or_stop(account, lease, result, lab=lab, section=section, now=now)
-        for lease in rolled
+        for lease in timely
     ]
     result.stops = [
         _order(account, lease)
@@ -240,7 +247,6 @@ def _warn_or_stop(
     account: Account, lease: Lease, result: Advance, *, lab: Lab, section: Section | None,
     now: datetime,
 ) -> Lease:  # fmt: skip
-    lease = time_out(lease, lab, now=now)
     if lease.state != "active":
         return lease
     ending = result.endings.get(lease.id)
@@ -271,14 +277,16 @@ def _warn(
         text = closing_text(left_ms, ending.title)
     elif ending.why == "reserved":
         text = yielding_text(left_ms)
-    result.notices.append(_notice(account, lease, "warning", text, now))
+    result.notices.append(_notice(account, lease, "warning", text, now, minutes=level))
     return replace(lease, warned_min=level)
 
 
 def _notice(
-    account: Account, lease: Lease, kind: Literal["warning", "stopped"], text: str, at: datetime
-) -> Notice:
-    return Notice(account_id=account.id, lease_id=lease.id, kind=kind, text=text, at=at)
+    account: Account, lease: Lease, kind: Literal["warning", "stopped"], text: str, at: datetime,
+    *, minutes: int | None = None,
+) -> Notice:  # fmt: skip
+    return Notice(account_id=account.id, lease_id=lease.id, kind=kind, text=text, at=at,
+                  minutes=minutes)  # fmt: skip
 
 
 def _order(account: Account, lease: Lease) -> StopOrder:

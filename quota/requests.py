@@ -20,10 +20,13 @@ from quota.errors import (
     NoSuchLease,
     Refusal,
 )
+from quota.kept_places import hand_over, take_up, tell_refusal, tell_turn
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
 from quota.lease_ids import was_made_before
 from quota.leases import Lease, LeaseRequest, ended, stopping
+from quota.news import stopped_by_organizer, turn_news
+from quota.outbox import tell
 from quota.placement import GpuUse
 from quota.store import slots, writes
 from quota.turns import notice_of_yielding, place_at, room_of, with_use, without_lost_offer
@@ -80,6 +83,9 @@ def stop(desk: Desk, lease_id: UUID, reason: str) -> Lease:
     after = _stopped(lease, reason, desk.now)
     writes.update_lease(desk.tx, lease, after)
     desk.save()
+    if reason == "organizer" and after is not lease:
+        news = stopped_by_organizer(desk.account.name, lease, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     return after
 
 
@@ -155,6 +161,8 @@ def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
 def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: bool) -> Asked:
     tx, lab, lease_id = desk.tx, desk.lab, lease.id
     room = room_of(lab, desk.room().gpus if flavor.is_gpu else (), desk.now)
+    if is_new and flavor.is_gpu:
+        lease = take_up(desk, lease, room)
     lease = without_lost_offer(desk, lease, room)
     if flavor.is_gpu and desk.room().waiting:
         lease = with_use(desk, lease)
@@ -177,6 +185,8 @@ def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: 
             if not is_new:
                 writes.update_lease(tx, lease, over)
                 desk.save()
+            if lease.keeps_place and not is_new:
+                tell_refusal(desk, lease, refusal)
             return Asked(lease=over, refusal=refusal)
         case Wait(reason=reason, offer=offer):
             return _wait(desk, lease, place, reason, offer, is_new=is_new)
@@ -195,6 +205,10 @@ def _wait(
     after = replace(with_use(desk, lease) if place.slot is None else lease, asked_at=desk.now)
     if offer is not None and lease.gpu_uuid is None and _take(desk, lease, offer):
         after = replace(after, gpu_uuid=offer.uuid, offered_at=desk.now)
+        if lease.keeps_place:
+            tell_turn(desk, lease)
+        news = turn_news(desk.account.name, after, desk.lab, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, [news])
     _write(desk, lease, after, is_new=is_new)
     return Asked(lease=after, place=place, wait_reason=reason)
 
@@ -234,6 +248,7 @@ def _take(desk: Desk, lease: Lease, slot: GpuUse) -> bool:
 
 def _write(desk: Desk, before: Lease, after: Lease, *, is_new: bool) -> None:
     if is_new:
+        hand_over(desk, after)
         writes.insert_lease(desk.tx, after)
     else:
         writes.update_lease(desk.tx, before, after)

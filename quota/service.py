@@ -7,6 +7,7 @@ One transaction each, the account's lock first, no network inside.
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -17,9 +18,10 @@ from quota.amending import read_amendments
 from quota.calm import CalmAccounts
 from quota.clock import Clock
 from quota.desk import open_desk, open_desk_of_lease
-from quota.errors import NoSuchLease
+from quota.errors import NoSuchLease, Refusal
 from quota.explanation import Explanation
 from quota.invariants import Violation, check_books
+from quota.kept_places import keep
 from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.ledger_walk import OnAccount
@@ -31,6 +33,7 @@ from quota.rulebook import Amendment, Rules, rules_of
 from quota.store import reads, slots, writes
 from quota.store.engine import reading, transaction
 from quota.store.patience import be_patient
+from quota.store.places import kept_places
 from quota.store.statements import OvertakenError
 from quota.tick import TickInput, TickResult, tick
 from quota.views import AccountView, LeaseView, LoadView, SpawnView
@@ -134,6 +137,29 @@ class Books:
             asked = requests.Asked(lease=lease, slot=desk.gpu)
             return answers.lease_view(tx, self.lab, desk.account, asked, now=now,
                                       forecasts=self._forecasts)  # fmt: skip
+
+    def keep_place(self, lease_id: UUID) -> LeaseView:
+        """Keep a place in the line while its holder starts on a CPU; safe to repeat.
+
+        Raises:
+            NoSuchLease: nobody waits under this id.
+
+        """
+        now = self.clock.now()
+        with transaction(self.engine, step="keep_place") as tx:
+            desk = open_desk_of_lease(tx, self.lab, lease_id, now=now)
+            asked = requests.Asked(lease=keep(desk, desk.lease(lease_id)), slot=desk.gpu)
+            return answers.lease_view(tx, self.lab, desk.account, asked, now=now,
+                                      forecasts=self._forecasts)  # fmt: skip
+
+    def ask_for_kept_places(self) -> None:
+        """Ask once for each place in the line that is kept, as its holder's page would."""
+        with reading(self.engine) as tx:
+            places = kept_places(tx, self.hub_id)
+        for lease_id, wanted in places.items():
+            # What is refused has been told to its holder.
+            with suppress(Refusal):
+                self.request_lease(lease_id, wanted, present=False)
 
     def lease(self, lease_id: UUID) -> LeaseView:
         """Tell the state of a lease.

@@ -48,7 +48,8 @@ def place_at(desk: Desk, lease: Lease, room: Room) -> Place:
         return Place(position=1, of=1, slot=kept, kept=yields)
     if not room.gpus:
         return Place(position=1, of=1, slot=None)
-    line = [one for one in desk.room().waiting if one.lease_id != lease.id]
+    mine = {lease.id} if desk.place is None else {lease.id, desk.place.id}
+    line = [one for one in desk.room().waiting if one.lease_id not in mine]
     return place_of(reads.waiter_of(lease, desk.account.name), line, room, now=desk.now)
 
 

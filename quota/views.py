@@ -42,11 +42,15 @@ class LeaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """An open lease in an account's list: what it has cost, posted or not, and when it ends."""
+    """An open lease in an account's list: what it has cost, posted or not, and when it ends.
+
+    Until `turn_until` a GPU is kept for one that waits and is not there.
+    """
 
     lease: Lease
     charged: GpuTime
     ends_at: datetime | None
+    turn_until: datetime | None = None
     state: StoredState | None = None
     release_at: datetime | None = None
 

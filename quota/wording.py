@@ -115,8 +115,38 @@ def stopped_text(
     )
 
 
+def turn_text(lease: Lease, until: datetime) -> str:
+    """Say that somebody's turn has come while they work on a CPU, on the clocks of `until`."""
+    return (
+        f"Your turn has come: a GPU for {lease.flavor} is kept for you until {until:%H:%M} "
+        f"({until:%Z}). Save your work, then start the session from the lab's home page."
+    )
+
+
+def passed_text(lease: Lease) -> str:
+    """Say that a turn came and went."""
+    return (
+        f"Your turn for {lease.flavor} came, and the GPU was kept for you, but you did not start "
+        "the session in time. It has gone to the next in the line; you can ask again."
+    )
+
+
+def place_refused_text(lease: Lease, why: str) -> str:
+    """Say that a place that was kept is given up because it would be refused now."""
+    return f"Your place in the line for {lease.flavor} is given up. {why}"
+
+
 def _span(left_ms: int) -> str:
     minutes = left_ms // 60_000
     if minutes >= 1:
         return f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
     return f"{max(left_ms // 1000, 0)} seconds"
+
+
+def forgotten_text(lease: Lease) -> str:
+    """Say that the hub has lost a session, that it is charged, and how it ends."""
+    charged = " and is charged" if lease.weight_mgpu else ""
+    return (
+        f"The hub has lost your session on {lease.flavor}, so you cannot open it. It still runs"
+        f"{charged}. Start a session: that ends the lost one. Your files are kept."
+    )

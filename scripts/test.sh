@@ -26,7 +26,7 @@ fi
 # First what only computes and asks databases, on two cores at once; then, alone on the machine,
 # what starts whole labs, kills them, or measures time.
 readonly timed=(tests/api/test_service_process.py tests/quota/test_durability.py
-    tests/quota/test_concurrency.py tests/hub/test_docker_spawner.py tests/hub/test_process_spawner.py)
+    tests/quota/test_concurrency.py tests/runtimes/test_docker_spawner.py tests/hub/test_process_spawner.py)
 readonly kills=(tests/faults/test_p05_p06_kills.py tests/faults/test_p08_p09_trouble.py
     tests/faults/test_p20_p26_containers.py tests/faults/test_p24_engine_restarts.py)
 readonly quiet=(tests/architecture tests/quota tests/simulation tests/hub tests/contract tests/api

@@ -193,4 +193,6 @@ say
 say "The lab is ready: https://$(told LAB_ADDRESS)$(told LAB_PUBLIC_PORT)"
 [ "$(told LAB_AUTHENTICATOR)" != demo ] ||
     say "Passwords of the demo accounts, for root: $(told LAB_SITE)/secrets/demo-passwords.txt"
+homes=$(told LAB_HOME_GIB)
+scripts/homes.sh "${homes:-20}"
 say "Stop it with: make down"

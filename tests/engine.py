@@ -19,6 +19,7 @@ from uuid import uuid4
 import docker
 import pytest
 from docker.errors import DockerException, NotFound
+from docker.utils import kwargs_from_env
 
 BASE_IMAGE = "gpulab/base:latest"
 
@@ -77,7 +78,7 @@ def uplink_mtu() -> int:
 
 def _open() -> docker.APIClient:
     try:
-        client = docker.APIClient(version="auto", timeout=30, **docker.utils.kwargs_from_env())
+        client = docker.APIClient(version="auto", timeout=30, **kwargs_from_env())
     except DockerException as error:
         _missing(f"no Docker engine answers (scripts/engine.sh starts one): {error}")
     try:

@@ -4,6 +4,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
+from api.channels import AppriseNotifier
 from api.cli_settings import CliSettings, database, unknown_variables
 from api.doctor.engine import look_at_engine
 from api.doctor.findings import Finding
@@ -33,7 +34,7 @@ def examine(settings: CliSettings) -> list[Finding]:
     """Look at everything."""
     looks: tuple[Callable[[CliSettings], Iterator[Finding]], ...] = (
         _versions, _variables, look_at_folders, _books, _policy_and_gpus, look_at_driver,
-        look_at_engine, look_at_securing, look_at_ports, look_at_names, look_at_clock,
+        _channels, look_at_engine, look_at_securing, look_at_ports, look_at_names, look_at_clock,
     )  # fmt: skip
     return [finding for look in looks for finding in look(settings)]
 
@@ -111,3 +112,19 @@ def _policy_and_gpus(settings: CliSettings) -> Iterator[Finding]:
     for name in lab.unplaceable(devices):
         yield Finding("warn", f"no GPU here can hold the flavor {name}",
                       f"change its gpu_models or memory_mib in {settings.lab_file}")  # fmt: skip
+
+
+def _channels(settings: CliSettings) -> Iterator[Finding]:
+    try:
+        channels = load_lab(settings.lab_file).channels
+    except LabFileError:
+        return  # said already
+    notifier = AppriseNotifier(settings.secrets)
+    for name, channel in channels.items():
+        fault = notifier.fault_of(channel)
+        if fault is None:
+            yield Finding("ok", f"the channel {name} has an address; to try it: "
+                          f"gpulab notify --test {name}")  # fmt: skip
+        else:
+            yield Finding("fail", f"the channel {name} cannot be used: {fault}",
+                          "see Notifications in docs/organizers.md")  # fmt: skip

@@ -41,6 +41,13 @@ def put_stop(
     return lease_out(books.stop_lease(lease_id, body.reason), books.clock.now())
 
 
+@router.put("/{lease_id}/place")
+def put_place(lease_id: UUID, caller: CallerDep, books: BooksDep) -> schemas.LeaseOut:
+    """Keep a place in the line while its holder starts on a CPU."""
+    require_hub(caller)
+    return lease_out(books.keep_place(lease_id), books.clock.now())
+
+
 @router.put("/{lease_id}/keep")
 def put_keep(lease_id: UUID, caller: CallerDep, books: BooksDep) -> schemas.GpuStateOut:
     """Keep an idle session's GPU for a while longer, unless somebody waits for one."""

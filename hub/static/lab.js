@@ -19,7 +19,7 @@
   function put(id, text) { if (get(id)) { get(id).textContent = text || ""; } }
 
   function notice(one) {
-    var box = make("div", "", "alert " + (one.kind === "warning" || one.kind === "idle" ? "alert-warning" : "alert-info"));
+    var box = make("div", "", "alert " + (["warning", "idle", "turn"].indexOf(one.kind) >= 0 ? "alert-warning" : "alert-info"));
     box.append(make("span", one.text), make("span", one.at, "lab-when"));
     return box;
   }
@@ -27,18 +27,34 @@
   function session(one) {
     var list = make("dl", "", "lab-dl");
     function row(name, value) { if (value) { list.append(make("dt", name), make("dd", value)); } }
-    row("Name", one.server_name);
+    if (!one.keeps_place) { row("Name", one.server_name); }
     row("Flavor", one.title);
     row("State", one.state);
     row("Started", one.started);
     row("GPU", one.gpu);
     row("Ends at the latest", one.ends && one.ends + (one.left ? ", in " + one.left : ""));
-    if (!one.can_keep) { return list; }
-    var button = make("button", "Keep the GPU", "btn btn-outline-primary");
-    button.type = "button";
-    button.addEventListener("click", function () { keep(button, one.server_name); });
+    var buttons = make("p", "", "lab-buttons");
+    function offer(text, look, act) {
+      var button = make("button", text, "btn btn-outline-" + look);
+      button.type = "button";
+      button.addEventListener("click", function () { act(button); });
+      buttons.append(button);
+    }
+    if (one.can_keep) {
+      offer("Keep the GPU", "primary", function (button) { tell(button, "keep", one.server_name); });
+    }
+    if (one.turn) {
+      offer("Stop the CPU session and start on the GPU", "primary", function (button) {
+        button.disabled = true;
+        put("lab-stopping", "Stopping the session before…");
+        window.labStart("", one.turn, function (text) { put("lab-stopping", text); });
+      });
+    }
+    if (one.keeps_place) {
+      offer("Leave the line", "danger", function (button) { tell(button, "leave", one.server_name); });
+    }
     var box = make("div", "");
-    box.append(list, button);
+    box.append(list, buttons);
     return box;
   }
 
@@ -79,9 +95,9 @@
       .catch(function () { put("lab-balance", "The hub does not answer just now. Trying again…"); });
   }
 
-  function keep(button, name) {
+  function tell(button, what, name) {
     button.disabled = true;
-    fetch(base + "gpulab/keep", {
+    fetch(base + "gpulab/" + what, {
       method: "POST", credentials: "same-origin",
       headers: { "X-XSRFToken": window.jhdata.xsrf_token },
       body: new URLSearchParams({ server_name: name }),

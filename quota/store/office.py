@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quota.attachments import Attachment
@@ -139,12 +139,3 @@ def write_amendments(
         tx.execute(
             statement.on_conflict_do_update(index_elements=["hub_id", "part", "name"], set_=values)
         )
-
-
-def drop_amendment(tx: Connection, hub_id: str, part: str, name: str) -> None:
-    """Let lab.yaml say again what holds."""
-    tx.execute(
-        delete(amendments).where(
-            amendments.c.hub_id == hub_id, amendments.c.part == part, amendments.c.name == name
-        )
-    )

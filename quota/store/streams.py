@@ -1,21 +1,65 @@
 """Reading tables that are too large to be in memory: in blocks, in the order of a key."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, Queue
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, text
 
 # Large enough that the work on a block outweighs the work around it, small enough for the caches.
 BLOCK = 250
+# So many blocks are read before somebody asks for them: a few, since they are in memory.
+_AHEAD = 8
 
 Row: TypeAlias = Sequence[Any]
 _AnyRow = TypeVar("_AnyRow", bound=Row)
+_Thing = TypeVar("_Thing")
 
 
 def blocks(tx: Connection, query: str) -> Iterator[Sequence[Row]]:
     """Read plain rows in blocks; the database keeps what was not asked for yet."""
     statement = text(query).execution_options(stream_results=True, yield_per=BLOCK)
-    yield from tx.execute(statement).partitions(BLOCK)
+    found = tx.execute(statement).partitions(BLOCK)
+    # SQLite reads in this very process: there is nobody to work meanwhile.
+    yield from ahead(found) if tx.dialect.name == "postgresql" else found
+
+
+def ahead(found: Iterator[_Thing]) -> Generator[_Thing]:
+    """Hand on what is read, and let a thread read some more while that is worked on.
+
+    A server would otherwise wait for the reader, and the reader for the server, in turn.
+    """
+    read: Queue[_Thing | BaseException | None] = Queue(_AHEAD)
+    is_over = threading.Event()
+    reader = threading.Thread(target=_read, args=(found, read, is_over), daemon=True)
+    reader.start()
+    try:
+        while (one := read.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+    finally:
+        # Whoever stops early takes the connection back, so nobody may be reading from it.
+        is_over.set()
+        while reader.is_alive():
+            with suppress(Empty):
+                read.get(timeout=0.01)
+        reader.join()
+
+
+def _read(
+    found: Iterator[_Thing], read: "Queue[_Thing | BaseException | None]", is_over: threading.Event
+) -> None:
+    try:
+        for one in found:
+            read.put(one)
+            if is_over.is_set():
+                return
+        read.put(None)
+    except BaseException as error:  # noqa: BLE001 - told to whoever reads
+        read.put(error)
 
 
 def rows(tx: Connection, query: str) -> Iterator[Row]:

@@ -171,11 +171,15 @@ class _Cursor(psycopg.Cursor[Any]):
 
 
 class _StreamingCursor(psycopg.ServerCursor[Any]):
-    """The same for what is read in blocks, which wants an open transaction."""
+    """The same for what is read in blocks, which wants an open transaction.
+
+    Rows come as the database has them: writing five million of them as text and reading that takes
+    longer than checking them.
+    """
 
     def execute(self, query: Query, params: Params | None = None, **how: Any) -> Self:
         _flush(self.connection)
-        return super().execute(query, params, **how)
+        return super().execute(query, params, **{"binary": True, **how})
 
 
 def _flush(connection: psycopg.Connection[Any]) -> None:

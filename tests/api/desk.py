@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx2
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
@@ -30,6 +31,11 @@ class ApiDesk:
     hub: FakeHub
     books: Desk
     lab_file: Path
+
+    @property
+    def app(self) -> FastAPI:
+        """The service itself."""
+        return cast("FastAPI", self.client.app)
 
     def call(self, method: str, path: str, token: str | None = ADMISSION_SECRET,
              **request: Any) -> httpx2.Response:  # fmt: skip

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
 from api.runtimes.protocol import RuntimeUnavailable, StillRunning
@@ -72,7 +73,7 @@ class FakeRuntime:
 
 
 def session(started_at: datetime, ref: str = "c-1", **more: object) -> Observed:
-    fields = {"ref": ref, "lease_id": uuid4(), "hub_id": "main", "account": "ada",
+    fields: dict[str, Any] = {"ref": ref, "lease_id": uuid4(), "hub_id": "main", "account": "ada",
               "server_name": "", "flavor": "whole", "started_at": started_at,
               "finished_at": None, "exit_code": None} | more  # fmt: skip
     return Observed(**fields)

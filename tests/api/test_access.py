@@ -42,6 +42,8 @@ ROWS = [
     Row("PUT /v1/leases/{new}", "200 403 403 403 403 403 403 401", LEASE, "/v1/leases/{lease_id}"),
     Row("PUT /v1/leases/{lease}/stop", "200 403 403 403 403 403 403 401", {"reason": "person"},
         "/v1/leases/{lease_id}/stop"),
+    Row("PUT /v1/leases/{waits}/place", "200 403 403 403 403 403 403 401", None,
+        "/v1/leases/{lease_id}/place"),
     Row("PUT /v1/leases/{gpu}/keep", "200 404 404 404 200 404 404 401", None,
         "/v1/leases/{lease_id}/keep"),
     Row("GET /v1/sessions", "403 403 403 403 403 403 403 401", None, "/v1/sessions"),
@@ -115,6 +117,14 @@ ROWS = [
         "/v1/help-requests/{request_id}/withdraw"),
     Row("PUT /v1/attachments/{attached}/end", "403 200 200 404 200 404 404 401", None,
         "/v1/attachments/{attachment_id}/end"),
+    Row("GET /v1/accounts/ada/notification-choices", "403 200 404 404 200 404 404 401", None,
+        "/v1/accounts/{account}/notification-choices"),
+    Row("GET /v1/accounts/zz/notification-choices", "403 404 404 404 404 404 404 401", None,
+        "/v1/accounts/{account}/notification-choices"),
+    Row("PUT /v1/accounts/ada/notification-choices", "403 403 404 404 428 404 404 401",
+        {"choices": {}}, "/v1/accounts/{account}/notification-choices"),
+    Row("PUT /v1/accounts/zz/notification-choices", "403 404 404 404 404 404 404 401",
+        {"choices": {}}, "/v1/accounts/{account}/notification-choices"),
     Row("GET /v1/audit", "403 200 403 403 403 403 403 401", None, "/v1/audit"),
     Row(f"GET /v1/usage?{SPAN}", "403 200 200 200 200 200 200 401", None, "/v1/usage"),
     Row(f"GET /v1/usage?{SPAN}&section=utc", "403 200 200 404 404 404 404 401", None, "/v1/usage"),
@@ -160,7 +170,7 @@ def lab(office: ApiDesk) -> ApiDesk:
 
 def test_p36_the_table_names_every_route(office: ApiDesk) -> None:
     assert ROUTERS
-    paths = office.client.app.openapi()["paths"]
+    paths = office.app.openapi()["paths"]
     routes = {(method.upper(), path) for path, methods in paths.items() for method in methods
               if path.startswith("/v1")}  # fmt: skip
     assert {(row.request.split()[0], row.route) for row in ROWS} == routes
@@ -237,6 +247,8 @@ class _ready:  # noqa: N801
         if "{gpu}" in path:
             self.lease, self.ref = lab.books.run("ada", "quarter")
             return path.replace("{gpu}", str(self.lease))
+        if "{waits}" in path:
+            path = path.replace("{waits}", str(lab.books.ask("ada", present=False).lease.id))
         return path.replace("{new}", str(uuid4()))
 
     def _with_help(self, path: str) -> str:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -39,7 +38,7 @@ class Shell:
 @pytest.fixture
 def bare(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Shell]:
+) -> Shell:
     (tmp_path / ".state").mkdir(mode=0o700)
     (tmp_path / "lab.yaml").write_text(LAB_YAML)
     monkeypatch.chdir(tmp_path)

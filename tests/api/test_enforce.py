@@ -83,9 +83,13 @@ def test_p19_a_dead_hub_costs_no_time() -> None:
 
 @pytest.mark.parametrize("reason", ["server_gone", "person", "orphan", "not_admitted"])
 def test_p26_a_stop_of_what_the_hub_has_forgotten_does_not_hit_what_it_starts(reason: str) -> None:
-    runtime, asked = _runtime(), []
-    logs, gone = _carry_out(runtime, lambda *words: bool(asked.append(words)) or True,
-                            _order(reason=reason))  # fmt: skip
+    runtime, asked = _runtime(), list[tuple[str, ...]]()
+
+    def hub(*words: str) -> bool:
+        asked.append(words)
+        return True
+
+    logs, gone = _carry_out(runtime, hub, _order(reason=reason))
     assert asked == []
     assert runtime.calls == [("stop", "c-1")]
     assert not any(one.get("alarm") for one in logs)

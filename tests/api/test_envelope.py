@@ -48,7 +48,7 @@ def test_a_mistake_of_ours_is_500_without_internals(
         def broken(*_: Any, **__: Any) -> None:
             raise RuntimeError("the secret recipe")
 
-        monkeypatch.setattr(service.client.app.state.books, "account", broken)
+        monkeypatch.setattr(service.app.state.books, "account", broken)
         with capture_logs() as logs:
             reply = service.get("/v1/accounts/ada")
     body = problem(reply, 500, "internal")
@@ -68,7 +68,7 @@ def test_p08_an_answer_that_takes_too_long_is_503_and_the_work_goes_on(
             assert go_on.wait(10)
             went_on.set()
 
-        monkeypatch.setattr(service.client.app.state.books, "ping", slow)
+        monkeypatch.setattr(service.app.state.books, "ping", slow)
         reply = service.get("/readyz")
         problem(reply, 503, "unavailable")
         assert reply.headers["retry-after"] == "5"

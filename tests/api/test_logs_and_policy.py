@@ -102,7 +102,7 @@ async def test_the_service_follows_the_policy(
     path.write_text(LAB_YAML)
     file, holder = LabFile(path), Holder()
     holder.lab = file.lab
-    async with file.watched(holder):
+    async with file.watched(holder):  # type: ignore[arg-type]
         path.write_text("name: [")
         await asyncio.sleep(0.1)
         assert holder.lab.name == "Test lab", "the last good policy stays"

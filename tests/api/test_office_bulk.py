@@ -82,7 +82,7 @@ def test_one_bad_row_of_a_hundred_thousand(office: ApiDesk) -> None:
     rows = [f"scholar-{number},1,project" for number in range(99_999)]
     rows.insert(60_000, "ada,1.00000000000001,project")
     text = "account,hours,reason\n" + "\n".join(rows)
-    office.client.app.state.books.lab = office.books.books.lab.model_copy(
+    office.app.state.books.lab = office.books.books.lab.model_copy(
         update={"default_section": "utc"})  # fmt: skip
     began = time.monotonic()
     tried = send(office, text, dry_run=True)
@@ -122,7 +122,7 @@ def test_only_this_route_takes_large_bodies(office: ApiDesk) -> None:
 
 def test_a_large_file_is_given_in_parts_and_checked_before_the_first(office: ApiDesk) -> None:
     lab = office.books.books.lab.model_copy(update={"default_section": "utc"})
-    office.client.app.state.books.lab = lab
+    office.app.state.books.lab = lab
     office.books.books.lab = lab
     rows = [f"scholar-{number:03},1,project" for number in range(250)]
     text, bulk_id = "account,hours,reason\n" + "\n".join(rows), uuid4()

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -71,7 +72,7 @@ def test_no_cell_is_a_formula(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "lab.yaml").write_text(OFFICE_YAML + "default_section: utc\n")
     with open_service(engine, tmp_path) as desk:
         add_people(desk)
-        desk.books.books.lab = desk.client.app.state.books.lab
+        desk.books.books.lab = desk.app.state.books.lab
         for name in ("=cmd|' /C calc'!A0", "+1", "-1+2", "@sum(a1)"):
             desk.books.run(name, "quarter", server="s")
             desk.books.go(every_s=60, minutes=11)
@@ -122,7 +123,7 @@ def test_p12_a_calendar_is_right_across_the_clock_change(engine: Engine, tmp_pat
         week = desk.get("/v1/week/berlin?at=2027-03-27T12:00:00Z", "token-emeka").json()
         again = desk.get("/v1/calendars/berlin.ics", "token-tilda")
     assert reply.headers["content-type"] == "text/calendar; charset=utf-8"
-    events = Calendar.from_ical(reply.content).walk("VEVENT")
+    events: list[Any] = Calendar.from_ical(reply.content).walk("VEVENT")
     assert len({str(one["uid"]) for one in events}) == len(events)
     assert again.content == reply.content, "the same events under the same names"
     found = [(str(one["summary"]), one["dtstart"].dt, one["dtend"].dt) for one in events]

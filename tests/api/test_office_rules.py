@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -93,7 +94,7 @@ def test_a_new_entry_is_made_once_and_taken_away(office: ApiDesk) -> None:
     ],
 )
 def test_what_lab_yaml_would_refuse_is_refused(
-    office: ApiDesk, path: str, rule: dict[str, object], says: str
+    office: ApiDesk, path: str, rule: dict[str, Any], says: str
 ) -> None:
     tag = tag_of(office, path)
     body = problem(edit(office, path, tag, **rule), 422, "bad_rule")
@@ -149,6 +150,6 @@ def test_another_process_follows_within_seconds(
         # A stale tag shows at once, whatever the other process has heard; its lists are fresh.
         problem(edit(two, SECTION, tag, hours_per_week="9"), 412, "stale_edit")
         assert two.get(SECTION, "token-olga").json()["rule"]["hours_per_week"] == "12"
-        books: Books = two.client.app.state.books
+        books: Books = two.app.state.books
         assert books.lab.sections["utc"].hours_per_week.text() == "12"
         assert Books(engine, make_lab(), one.books.clock).lab.sections["utc"].name == "utc"

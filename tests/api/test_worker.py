@@ -175,7 +175,7 @@ def test_the_inventory_says_how_gpus_are_shared_and_whether_memory_is_held(
         def promise(self, devices: tuple[GpuDevice, ...]) -> frozenset[str]:
             return frozenset(one.uuid for one in devices)
 
-    bench.worker._memory = Holder()
+    bench.worker._memory = Holder()  # type: ignore[assignment]
     view = bench.desk.ask("ada", "quarter")
     bench.tick()
     held = bench.desk.books.lease(view.lease.id).gpu

@@ -15,11 +15,12 @@ from pydantic_settings import BaseSettings
 
 from api.app import ROUTERS
 from api.cli import app as command_line
+from api.letter_metrics import NotifierMetrics
 from api.metrics import Metrics
 from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
 from api.routes import health
-from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
+from api.settings import ApiSettings, NotifierSettings, WatchdogSettings, WorkerSettings
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
 from gate.settings import GateSettings
@@ -33,7 +34,7 @@ from quota.views import LoadView
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
     "launcher": LabSettings, "hub": HubSettings, "service": ApiSettings,
-    "worker": WorkerSettings, "watchdog": WatchdogSettings,
+    "worker": WorkerSettings, "watchdog": WatchdogSettings, "notifier": NotifierSettings,
     "gate": GateSettings, "firewall": FirewallSettings, "culler": CullerSettings,
 }  # fmt: skip
 
@@ -61,7 +62,8 @@ def settings_rows() -> list[tuple[str, ...]]:
 def metric_rows() -> list[tuple[str, ...]]:
     books: Any = _NoBooks()
     registries = (("service", Metrics(books).registry), ("worker", WorkerMetrics().registry),
-                  ("watchdog", WatchdogMetrics().registry))  # fmt: skip
+                  ("watchdog", WatchdogMetrics().registry),
+                  ("notifier", NotifierMetrics().registry))  # fmt: skip
     return [
         (f"`{family.name}{'_total' if family.type == 'counter' else ''}`", family.type, where,
          family.documentation)
@@ -75,7 +77,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
            for code, text in OWN_CODES.items()]  # fmt: skip
     books = [(f"`{refusal.code}`", str(status), (refusal.__doc__ or "").splitlines()[0])
              for refusal, status in STATUS.items()]  # fmt: skip
-    return sorted(books) + sorted(own)
+    return [*sorted(books), *sorted(own)]
 
 
 def route_rows() -> list[tuple[str, ...]]:
@@ -117,7 +119,8 @@ def written(page: str) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         assert pattern.search(page), f"docs/reference.md has no place for {name}"
-        page = pattern.sub(lambda _, b=begin, t=table, e=end: f"{b}\n{t}\n{e}", page)
+        there = f"{begin}\n{table}\n{end}"
+        page = pattern.sub(there.replace("\\", r"\\"), page)
     return page
 
 

@@ -10,6 +10,11 @@ MAY_BE_SEEN = {"caddy"}
 # Who writes the machine's rules is on the machine's network; nobody else is.
 ON_THE_MACHINE = {"network"}
 ON_SESSIONS = {"hub", "proxy"}
+# The watchdog has the engine: nobody but who reads its figures reaches it.
+ON_WATCH = {"watchdog", "prometheus"}
+# Who has a way out, or a look at the addresses of the channels.
+OUTSIDE = {"notifier"}
+SEES_CHANNELS = {"notifier", "doctor"}
 CAPABILITIES = {
     "caddy": {"NET_BIND_SERVICE"},
     "network": {"NET_ADMIN", "NET_RAW"},
@@ -23,6 +28,7 @@ SECRETS = {
     "culler": {"culler_token"},
     "service": {"admission_token", "service_token", "books_pgpass"},
     "worker": {"service_token", "books_pgpass"},
+    "notifier": {"books_pgpass"},
     "migrate": {"owner_pgpass"},
     "doctor": {"books_pgpass"},
     "postgres": {"postgres_owner", "postgres_role"},
@@ -38,8 +44,8 @@ def faults(lab: dict[str, Any]) -> list[str]:
     sessions = lab["networks"]["sessions"]
     if sessions["driver_opts"]["com.docker.network.bridge.enable_icc"] != "false":
         found.append("sessions could reach each other")
-    if not lab["networks"]["lab"].get("internal"):
-        found.append("the programs' network leads out")
+    found += [f"the network {name} of the programs leads out" for name in ("lab", "watch")
+              if not lab["networks"][name].get("internal")]  # fmt: skip
     return found
 
 
@@ -79,7 +85,15 @@ def _reach(name: str, one: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: it shares the machine's namespaces"
     if ("sessions" in one.get("networks", {})) != (name in ON_SESSIONS):
         yield f"{name}: its place on the network of the sessions"
+    if ("watch" in one.get("networks", {})) != (name in ON_WATCH):
+        yield f"{name}: its place on the network of the watchdog"
+    if name == "watchdog" and len(one["networks"]) > 1:
+        yield f"{name}: it can be reached by others"
+    if ("outside" in one.get("networks", {})) != (name in OUTSIDE):
+        yield f"{name}: its way to the outside"
     for volume in one.get("volumes", ()):
+        if volume["source"].endswith("/channels") and name not in SEES_CHANNELS:
+            yield f"{name}: it sees the addresses of the channels"
         is_engine = volume["source"].endswith("docker.sock") or volume["target"] == ENGINE
         if is_engine and name not in MAY_USE_ENGINE:
             yield f"{name}: it has the engine's socket"

@@ -31,6 +31,10 @@ def test_p37_the_lab_in_containers_is_boxed(lab: dict[str, Any]) -> None:
         ("proxy", 'ports: ["8000:8000"]', "port that is open"),
         ("service", "networks: [sessions]", "network of the sessions"),
         ("worker", "network_mode: host", "namespaces"),
+        ("service", "networks: [watch]", "network of the watchdog"),
+        ("watchdog", "networks: [lab]", "reached by others"),
+        ("worker", "networks: [outside]", "way to the outside"),
+        ("service", 'volumes: ["./site/channels:/srv/channels:ro"]', "addresses of the channels"),
         ("hub", "cap_add: [SYS_ADMIN]", "capabilities"),
         ("service", "privileged: true", "privileged"),
         ("prometheus", "secrets: [service_token]", "has the secrets"),
@@ -144,6 +148,19 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     assert run(tool("promtool"), "check", "config", str(path)).returncode != 0
 
 
+def test_prometheus_asks_every_program_that_tells(lab: dict[str, Any]) -> None:
+    asked = set(re.findall(r"targets: \[(\w+):(\d+)\]",
+                           (PROJECT / "deploy/prometheus.yml").read_text()))  # fmt: skip
+    told = {(name, port) for name, one in lab["services"].items()
+            for key, port in (one.get("environment") or {}).items()
+            if key.endswith("_METRICS_PORT")}  # fmt: skip
+    assert told == {("worker", "9090"), ("watchdog", "9090")}
+    assert asked == told | {("service", "8090"), ("hub", "8081")}
+    networks = {name: set(one.get("networks") or ()) for name, one in lab["services"].items()}
+    for name, _ in asked:
+        assert networks[name] & networks["prometheus"], name
+
+
 def test_dashboards_show_metrics_that_exist() -> None:
     reference = (PROJECT / "docs/reference.md").read_text()
     known = set(re.findall(r"^\| `(gpulab_\w+)`", reference, re.MULTILINE))
@@ -157,3 +174,24 @@ def test_dashboards_show_metrics_that_exist() -> None:
 @pytest.mark.parametrize("script", ["up", "down", "backup", "restore", "compose-tools"])
 def test_scripts_can_be_read(script: str) -> None:
     assert run("bash", "-n", f"scripts/{script}.sh").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("gib", "makes_volumes", "told"),
+    [(20, True, ""), (20, False, "grow beyond 20 GiB"), (0, True, "LAB_HOME_GIB is 0")],
+)
+def test_p43_make_up_says_when_homes_have_no_end(
+    tmp_path: Path, gib: int, makes_volumes: bool, told: str
+) -> None:
+    engine, asked = tmp_path / "docker", tmp_path / "asked"
+    status = 0 if makes_volumes else 1
+    engine.write_text(f'#!/bin/sh\necho "$*" >>{asked}; exit {status}\n')
+    engine.chmod(0o755)
+    done = run("scripts/homes.sh", str(gib), environment={"DOCKER": str(engine)})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told in done.stdout
+    assert bool(told) == bool(done.stdout)
+    words = asked.read_text().split() if asked.exists() else []
+    assert words[:4] == (["volume", "create", "-o", "size=1m"] if gib else [])
+    assert ("rm" in words) == (makes_volumes and gib > 0), "what was tried is taken away"
+    assert "scripts/homes.sh" in (PROJECT / "scripts/up.sh").read_text()

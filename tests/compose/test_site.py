@@ -31,12 +31,15 @@ def words(place: Path) -> dict[str, str]:
 
 def test_p46_secrets_are_their_readers_own(place: Path, lab: Lab) -> None:
     (place / "tls/privkey.pem").write_text("a key")
+    (place / "channels").mkdir()
+    (place / "channels/slack").write_text("slack://a/b/c")
     site.prepare_site(place, lab, authenticator="demo")
-    found = [*(place / "secrets").iterdir(), *(place / "tls").iterdir()]
+    folders = ("secrets", "tls", "channels")
+    found = [path for name in folders for path in (place / name).iterdir()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
     if os.geteuid() == 0:
         owners = {path.name: path.stat().st_uid for path in found}
-        assert owners["cookie_secret"] == owners["books_pgpass"] == 990
+        assert owners["cookie_secret"] == owners["books_pgpass"] == owners["slack"] == 990
         assert (owners["postgres_owner"], owners["grafana_password"]) == (999, 472)
         assert owners["privkey.pem"] == owners["demo-passwords.txt"] == 0
 

@@ -60,7 +60,10 @@ def test_all_are_well_and_only_the_door_is_open(stack: Stack) -> None:
     targets = stack.compose("exec", "-T", "prometheus", "wget", "-qO-",
                             "http://127.0.0.1:9090/api/v1/targets")  # fmt: skip
     scraped = {one["labels"]["job"] for one in json.loads(targets)["data"]["activeTargets"]}
-    assert scraped == {"service", "worker", "hub"}
+    assert scraped == {"service", "worker", "watchdog", "notifier", "hub"}
+    figures = stack.compose("exec", "-T", "prometheus", "wget", "-qO-",
+                            "http://watchdog:9090/metrics")  # fmt: skip
+    assert "gpulab_watchdog_note_timestamp_seconds" in figures
 
 
 def test_a_session_through_door_and_gate_is_charged_and_stopped(stack: Stack) -> None:

@@ -48,7 +48,7 @@ class Both:
         return UUID(str(lease.id))
 
 
-Story = Callable[[Both], Awaitable[None]]
+Story = Callable[[Both], Awaitable[Any]]
 Play = Callable[[Story], None]
 
 
@@ -121,6 +121,30 @@ def test_a_turn_that_comes_while_nobody_is_there_is_offered(play: Play) -> None:
         lease = await both.ask(present=False)
         assert (lease.state, lease.waiting.offered) == ("waiting", True)
         assert (await both.ask(lease_id=lease.id)).state == "held"
+
+    play(story)
+
+
+def test_a_place_is_kept_while_its_holder_works_on_a_cpu(play: Play) -> None:
+    async def story(both: Both) -> None:
+        await both.run("ada")
+        await both.run("blaise")
+        place = await both.ask("chen")
+        for _again in range(2):
+            assert (await both.client.keep_place(place.id)).state == "waiting"
+        await both.run("chen", "cpu")
+        (cpu, kept) = sorted((await both.client.account("chen")).sessions,
+                             key=lambda one: one.keeps_place)  # fmt: skip
+        assert (cpu.server_name, cpu.state, cpu.keeps_place) == ("", "active", False)
+        assert (kept.image, kept.state, kept.turn_until) == ("base", "waiting", None)
+        both.desk.finish(next(iter(both.desk.containers)))
+        both.desk.tick()
+        both.desk.books.ask_for_kept_places()
+        (turn,) = (one for one in (await both.client.account("chen")).sessions if one.keeps_place)
+        assert turn.turn_until == both.desk.clock.now() + timedelta(minutes=10)
+        with pytest.raises(ServiceRefused) as refused:
+            await both.client.keep_place(cpu.lease_id)
+        assert refused.value.code == "no_such_lease"
 
     play(story)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import docker
 import psutil
+from docker.utils import kwargs_from_env
 
 _LOOK_EVERY_S = 0.05
 _BECOMES_WITHIN_S = 10.0
@@ -126,7 +127,7 @@ def _told(process: psutil.Process) -> dict[str, str]:
 
 def watch_containers(hub_id: str, out: Path) -> None:
     """Note the engine's own words on starts and deaths, to the nanosecond."""
-    client = docker.APIClient(version="auto", **docker.utils.kwargs_from_env())
+    client = docker.APIClient(version="auto", **kwargs_from_env())
     filters = {"label": [f"gpulab.hub={hub_id}"], "event": ["start", "die"]}
     running: dict[str, dict[str, Any]] = {}
     events = client.events(decode=True, filters=filters)

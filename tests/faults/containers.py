@@ -78,7 +78,7 @@ class ContainerLab:
             self.books, self.runtime, self.enforcer, Gpus(), policy=Policy(),
             save_deadlines=lambda some: write_deadlines(self.note, some), metrics=self.metrics,
             sightings=Sightings(self.folder / "sightings.json"),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def start(
         self, who: str = "ada", flavor: str = "quarter", script: str = RUNS, **host: Any

@@ -34,7 +34,7 @@ for line in sys.stdin:
     if "lease_id" in asked:
         wanted = LeaseRequest(hub_id="main", account=asked["who"], server_name="old",
                               flavor="whole", image="base")  # fmt: skip
-        answer = [books.request_lease(UUID(asked["lease_id"]), wanted).lease.state]
+        answer: list[str] = [books.request_lease(UUID(asked["lease_id"]), wanted).lease.state]
     else:
         observed = [
             Observed(ref=one["ref"], lease_id=UUID(one["lease_id"]), hub_id="main",

@@ -6,6 +6,7 @@ or browser that got no answer repeats what it asked.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,13 +19,16 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.errors import LeaseConflict, NoSuchLease
 from quota.feeds import make_feed, revoke_feed
 from quota.idling import Idling
 from quota.invariants import describe
+from quota.notice_choices import choices_of, choose
 from quota.observed import Observed
 from quota.refunding import Incident
 from quota.roster import RosterRow, plan_import
 from quota.rulebook import entry_tag
+from quota.sending import Outbox
 from quota.session_states import SessionState
 from quota.store.engine import open_engine
 from quota.views import LeaseView
@@ -33,7 +37,11 @@ from tests.quota.books import NOON, Desk, hours, lab_with
 
 STEP = timedelta(minutes=6)
 OLGA, TOMAS = By(actor="olga"), By(actor="tomas")
-LAB = lab_with(section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
+CHANNELS = """
+channels:
+  mail: {url_file: mail, chosen_by: [scholars], to_person: true, default: true}
+"""
+LAB = lab_with(CHANNELS, section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
                sessions_per_scholar=5)  # fmt: skip
 WEIGHTS = {name: flavor.weight_mgpu for name, flavor in LAB.flavors.items()}
 _IDS = UUID(int=4)
@@ -84,7 +92,7 @@ class Story:
         self.worker = Worker(
             self.desk.books, self.machine, self.enforcer, Gpus(), policy=Policy(),
             save_deadlines=lambda some: write_deadlines(self.note, some), metrics=WorkerMetrics(),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     # -- going on --------------------------------------------------------------------------
 
@@ -150,12 +158,28 @@ class Story:
 def _open(story: Story) -> None:
     story.desk.books.ping()
     story.worker.take_inventory()
+    _ada_says_what_she_wants_to_hear(story)
 
 
 def _ada_starts(story: Story) -> None:
     assert story.ask("ada", "whole", "ada").lease.state in ("held", "active")
     story.start("ada", "ada", "whole", id_of("ada"))
     story.tick()
+
+
+def _ada_says_what_she_wants_to_hear(story: Story) -> None:
+    kinds = ("grant_given", "request_decided", "attached", "detached")
+    books = story.desk.books
+    choose(books, "ada", {kind: ["mail"] for kind in kinds}, tag=choices_of(books, "ada").tag)
+
+
+def _letters_go_out(story: Story) -> None:
+    """What was sent is in a file, whatever the books know of it."""
+    sender = Outbox(story.desk.books)
+    letters = sender.claim().letters
+    with (story.folder / "mail").open("a") as mail:
+        mail.writelines(f"{one.occasion}\n" for one in letters)
+    sender.settle(sent=letters)
 
 
 def _blaise_changes_his_mind(story: Story) -> None:
@@ -191,6 +215,7 @@ def _hours_are_asked_for(story: Story) -> None:
     office.answer(id_of("ada asks"), hours("1"), by=OLGA, text="half of it")
     office.answer(id_of("blaise asks"), None, by=OLGA, text="not now")
     office.withdraw(id_of("chen asks"), by=By(actor="chen"))
+    _letters_go_out(story)
 
 
 def _an_outage_is_refunded(story: Story) -> None:
@@ -229,11 +254,23 @@ def _something_strange_runs(story: Story) -> None:
     story.desk.books.checkpoint()
 
 
+def _blaise_works_on_a_cpu_meanwhile(story: Story) -> None:
+    """His place is kept until he leaves the line."""
+    place = id_of("place")
+    with suppress(LeaseConflict):  # it is kept already
+        story.desk.ask("blaise", "quarter", lease_id=place, server="place", present=False)
+    with suppress(NoSuchLease):  # it is over already
+        story.desk.books.keep_place(place)
+    story.desk.books.stop_lease(place, "left_line")
+
+
 def _a_gpu_is_not_used(story: Story) -> None:
     """She is warned, and says that she comes back."""
     idling, since = Idling(story.desk.books), story.desk.clock.now() - timedelta(minutes=25)
     idling.note({id_of("ada"): SessionState(state="empty", since=since)})
     idling.keep(id_of("ada"))
+    # The hub comes back from an old backup meanwhile.
+    idling.tell_forgotten(id_of("ada"))
 
 
 def _all_go_home(story: Story) -> None:
@@ -243,10 +280,12 @@ def _all_go_home(story: Story) -> None:
     for _ in range(3):
         story.desk.clock.advance(timedelta(seconds=15))
         story.tick()
+    _letters_go_out(story)
 
 
 STEPS: tuple[Callable[[Story], None], ...] = (
     _open, _ada_starts, _blaise_changes_his_mind, _time_passes, _hours_are_given,
     _hours_are_asked_for, _an_outage_is_refunded, _time_passes, _tomas_helps, _help_is_over,
-    _rules_change, _something_strange_runs, _time_passes, _a_gpu_is_not_used, _all_go_home,
+    _rules_change, _something_strange_runs, _time_passes, _blaise_works_on_a_cpu_meanwhile,
+    _a_gpu_is_not_used, _all_go_home,
 )  # fmt: skip

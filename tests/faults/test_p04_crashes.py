@@ -19,9 +19,10 @@ from quota.failpoints import EXIT_STATUS, NAMES, arm
 from quota.ledger import Account
 from quota.store import writes
 from quota.store.engine import reading
-from quota.store.tables import audit, entries, gpus, leases, lots
+from quota.store.tables import audit, entries, gpus, leases, lots, outbox
 from tests.faults.crashes import in_a_process, postgres_copies, sqlite_copies
-from tests.faults.story import STEPS, WEIGHTS, Story, at, hours
+from tests.faults.story import STEPS, WEIGHTS, Story, at
+from tests.quota.books import hours
 
 MakeBooks = Callable[[], str]
 # On PostgreSQL a few in every run: one of each kind of writer, before and after the commit.
@@ -140,11 +141,24 @@ def check_the_end(story: Story) -> None:
     for source, amount in expected.items():
         assert given[source] == hours(amount).mgpu_ms, source
     assert dict(actions) == EXPECTED_TRAIL, actions
+    _check_letters(story)
+
+
+def _check_letters(story: Story) -> None:
+    """Each was written once, and sent once at least."""
+    with reading(story.engine) as tx:
+        letters = tx.execute(select(outbox.c.kind, outbox.c.state, outbox.c.occasion)).all()
+    assert Counter((kind, state) for kind, state, _ in letters) == EXPECTED_LETTERS
+    assert {what for _, _, what in letters} == set((story.folder / "mail").read_text().split())
 
 
 EXPECTED_TRAIL = {
     "grant": 6, "incident": 1, "refund": 1, "attach": 1, "detach": 1, "request.answer": 2,
     "request.withdraw": 1, "sections.change": 2, "feed.make": 1, "feed.revoke": 1,
+}  # fmt: skip
+EXPECTED_LETTERS = {
+    ("grant_given", "sent"): 2, ("request_decided", "sent"): 1, ("attached", "sent"): 1,
+    ("detached", "sent"): 1, ("stopped", "sent"): 1,
 }  # fmt: skip
 
 

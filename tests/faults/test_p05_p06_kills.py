@@ -6,9 +6,10 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -77,9 +78,9 @@ def test_p05_acknowledged_writes_survive_a_killed_service(
             runtime.end(ref)
         ran = [runtime.sessions[ref] for ref in records]
     # Whatever was killed, what is charged is what the runtime recorded, to the millisecond.
-    for one in ran:
-        charges = desk.books.account(one.account).charges
-        assert GpuTime.total(charge.amount for charge in charges) == _cost(one), one.account
+    for seen in ran:
+        charges = desk.books.account(seen.account).charges
+        assert GpuTime.total(charge.amount for charge in charges) == _cost(seen), seen.account
     desk.check()
     desk.engine.dispose()
 
@@ -115,6 +116,10 @@ def metered(url: str) -> Iterator[tuple[Desk, FakeRuntime]]:
     look()
 
 
+def _is_more(some: Collection[object], before: int) -> bool:
+    return len(some) > before
+
+
 def _cost(one: Observed) -> GpuTime:
     assert one.started_at is not None
     assert one.finished_at is not None
@@ -134,7 +139,7 @@ def _kill_again(
                 clients = [pool.submit(_start_and_stop, service.url, who, acknowledged, killed)
                            for who in people]  # fmt: skip
                 before = len(acknowledged)
-                wait_until("something is written", lambda b=before: len(acknowledged) > b)
+                wait_until("something is written", partial(_is_more, acknowledged, before))
                 time.sleep(rng.uniform(0.1, 2))  # not a wait: the instant of the kill
                 service.process.send_signal(signal.SIGKILL)
                 killed.set()
@@ -202,7 +207,7 @@ def test_p06_acknowledged_writes_survive_a_killed_postmaster(
         try:
             for _ in range(kills):
                 before = len(acknowledged)
-                wait_until("something is written", lambda b=before: len(acknowledged) > b)
+                wait_until("something is written", partial(_is_more, acknowledged, before))
                 time.sleep(rng.uniform(0.05, 0.5))  # not a wait: the instant of the kill
                 pid = postmaster_of(own_postgres)
                 os.kill(pid, signal.SIGKILL)

@@ -68,7 +68,7 @@ class Living:
         self.worker = Worker(
             Books(self.engine, self.desk.lab, self.clock), self.runtime, self.enforcer, Gpus(),
             policy=policy, save_deadlines=lambda _: None, metrics=self.metrics,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def start(self, who: str) -> str:
         view = self.desk.ask(who, "quarter")

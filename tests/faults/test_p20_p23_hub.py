@@ -147,7 +147,7 @@ def test_p20_a_hub_that_starts_while_the_engine_is_in_trouble_loses_nobody(scene
     before = scene.running()
     assert len(before) == len(people)
     for kind in ("500", "refused"):
-        scene.trouble.begin(kind)  # type: ignore[arg-type]
+        scene.trouble.begin(kind)
         pid = scene.lab.pid_of("hub")
         scene.kill_hub()
         scene.wait_for_hub(people[0], other_than=pid)
@@ -239,6 +239,8 @@ def test_p26_a_session_that_the_hub_has_forgotten_locks_nobody_out(scene: Scene)
     scene.wait_for_hub(ada, other_than=pid)
     assert ada.server() is None
     assert scene.running().keys() == {forgotten}
+    wait_for("an alarm", lambda: '"session_forgotten"' in scene.lab.log_of("worker"),
+             within_s=_SEEN_WITHIN_S)  # fmt: skip
     assert scene.open_leases() == {forgotten: "active"}, "what runs is charged all the same"
     asked_at = time.monotonic()
     ada.start("quarter-gpu", within_s=scene.start_within_s)

@@ -54,7 +54,7 @@ class Outage:
             self.desk.books, self.runtime, self.enforcer, Gpus(), policy=Policy(),
             save_deadlines=lambda some: write_deadlines(self.note, some),
             metrics=WorkerMetrics(), sightings=Sightings(path),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
 
     def start(self, who: str, flavor: str = "quarter") -> str:
         view = self.desk.ask(who, flavor)

@@ -204,11 +204,11 @@ def test_p33_old_and_new_workers_take_turns(bare_url: str, tmp_path: Path, back:
             ran[desk.containers[one].account] = desk.containers[one]
             old.tick()
         desk.tick()
-        for who, one in ran.items():
-            assert one.started_at is not None
-            assert one.finished_at is not None
+        for who, seen in ran.items():
+            assert seen.started_at is not None
+            assert seen.finished_at is not None
             charges = desk.books.account(who).charges
-            used = GpuTime.of(1000, ms_between(one.started_at, one.finished_at))
+            used = GpuTime.of(1000, ms_between(seen.started_at, seen.finished_at))
             assert GpuTime.total(charge.amount for charge in charges) == used
         assert desk.books.account("ada").balance == hours("11") - GpuTime.total(
             charge.amount for charge in desk.books.account("ada").charges

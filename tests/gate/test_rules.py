@@ -294,7 +294,10 @@ def test_a_volume_is_a_plain_one_with_a_name_of_the_lab() -> None:
     step = decided("POST", "/v1.41/volumes/create", json.dumps(wanted).encode())
     assert isinstance(step, Ask)
     assert json.loads(step.body) == wanted
-    for more in ({"Name": "postgres-data"}, {"Driver": "nfs"}, {"ClusterVolumeSpec": {}},
-                 {"DriverOpts": {"type": "none", "o": "bind", "device": "/"}}):  # fmt: skip
+    others: list[dict[str, object]] = [
+        {"Name": "postgres-data"}, {"Driver": "nfs"}, {"ClusterVolumeSpec": {}},
+        {"DriverOpts": {"type": "none", "o": "bind", "device": "/"}},
+    ]  # fmt: skip
+    for more in others:
         with pytest.raises(Refused):
             decided("POST", "/v1.41/volumes/create", json.dumps({**wanted, **more}).encode())

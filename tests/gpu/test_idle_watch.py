@@ -1,7 +1,7 @@
 """The worker's look at its sessions: real books, the real bindings, a hub over HTTP."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.gpus.declared import DeclaredGpus
+from api.gpus.devices import GpuSource
 from api.gpus.processes import Process
 from api.hub_activity import HubActivity
 from api.idle import IdleWatch
@@ -30,6 +31,7 @@ class Hub:
     signs: dict[str, datetime] = field(default_factory=dict)
     posted: list[tuple[str, datetime]] = field(default_factory=list)
     is_away: bool = False
+    starting: set[str] = field(default_factory=set)
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         if self.is_away:
@@ -41,12 +43,16 @@ class Hub:
             self.posted.append((who, datetime.fromisoformat(told)))
             self.signs[who] = max(self.signs[who], self.posted[-1][1])
             return httpx2.Response(200)
+        assert request.url.params["state"] == "active"
         first = int(request.url.params["offset"])
         names = sorted(self.signs)[first : first + 2]
-        items = [{"name": who, "servers": {"": {"last_activity": self.signs[who].isoformat()}}}
-                 for who in names]  # fmt: skip
+        items = [{"name": who, "servers": {"": self.server(who)}} for who in names]
         more = {"offset": first + 2} if len(self.signs) > first + 2 else None
         return httpx2.Response(200, json={"items": items, "_pagination": {"next": more}})
+
+    def server(self, who: str) -> dict[str, object]:
+        at = self.signs[who].isoformat()
+        return {"ready": who not in self.starting, "last_activity": at}
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Bench:
         self.driver.world.cards = [Card("T4", "GPU-0"), Card("T4", "GPU-1")]
         self.watch = self.watching(self.driver.follow())
 
-    def watching(self, gpus: object) -> IdleWatch:
+    def watching(self, gpus: GpuSource) -> IdleWatch:
         transport = httpx2.MockTransport(self.hub.answer)
         return IdleWatch(
             Idling(self.desk.books), gpus, self,
@@ -74,7 +80,7 @@ class Bench:
             on_released=lambda: self.released.append(self.desk.clock.now()),
         )  # fmt: skip
 
-    def sessions_of(self, seen: object, refs: list[str]) -> dict[int, str]:
+    def sessions_of(self, processes: Mapping[int, Process], refs: Iterable[str]) -> dict[int, str]:
         return {pid: ref for pid, ref in self.owners.items() if ref in refs}
 
     def processes(self) -> dict[int, Process]:
@@ -195,3 +201,72 @@ def test_a_mistake_of_ours_ends_nothing(bench: Bench, monkeypatch: pytest.Monkey
     with capture_logs() as logs:
         bench.watch.try_look()
     assert [one["event"] for one in logs if one.get("alarm")] == ["look_broken"]
+
+
+# -- P26: sessions that the hub has forgotten -----------------------------------------------------
+
+
+def _alarms(bench: Bench, seconds: int) -> list[str]:
+    with capture_logs() as logs:
+        bench.desk.go(every_s=15, seconds=seconds)
+        bench.watch.try_look()
+    return [one["event"] for one in logs if one.get("alarm")]
+
+
+def _forgotten(bench: Bench) -> float | None:
+    return bench.metrics.registry.get_sample_value("gpulab_worker_forgotten_sessions")
+
+
+@IN_PYTHON
+def test_p26_a_session_that_the_hub_forgets_is_told_of_at_the_second_look(bench: Bench) -> None:
+    lease_id = bench.start("ada", 11)
+    bench.start("blaise", 22)
+    assert _alarms(bench, 15) == []
+    del bench.hub.signs["ada"]
+    assert _alarms(bench, 15) == [], "it may just be ending"
+    assert _alarms(bench, 0) == [], "an event woke the worker: that is the same moment"
+    assert _alarms(bench, 15) == ["session_forgotten"]
+    assert _forgotten(bench) == 1
+    assert _alarms(bench, 15) == [], "once"
+    account = bench.desk.books.account("ada")
+    (notice,) = account.notices
+    assert notice.lease_id == lease_id
+    assert "so you cannot open it. It still runs and is charged." in notice.text
+    assert account.sessions[0].lease.state == "active", "what runs goes on"
+    bench.desk.books.stop_lease(lease_id, "person")
+    assert _alarms(bench, 15) == []
+    assert _forgotten(bench) == 0
+
+
+@IN_PYTHON
+@pytest.mark.parametrize("why", ["away", "starting", "back", "ended"])
+def test_p26_what_the_hub_has_not_forgotten_is_no_alarm(bench: Bench, why: str) -> None:
+    lease_id = bench.start("ada", 11)
+    seen_at = bench.hub.signs.pop("ada") if why != "starting" else bench.desk.clock.now()
+    if why == "away":
+        bench.hub.is_away = True
+    elif why == "starting":
+        bench.hub.starting = {"ada"}
+    else:
+        assert _alarms(bench, 15) == []
+        bench.hub.signs["ada"] = seen_at
+    if why == "ended":
+        del bench.hub.signs["ada"]
+        bench.desk.books.stop_lease(lease_id, "person")
+    assert [_alarms(bench, 15) for _ in range(4)] == [[]] * 4
+    assert _forgotten(bench) == 0
+    assert bench.desk.books.account("ada").notices == ()
+
+
+@IN_PYTHON
+@pytest.mark.parametrize("sm", [70, 0], ids=["trains", "idle"])
+def test_p26_a_forgotten_session_goes_on_only_as_long_as_it_computes(
+    bench: Bench, sm: int
+) -> None:
+    lease_id = bench.start("ada", 11)
+    bench.driver.world.processes = [Running(bench.gpu_of(lease_id), 11, 900, sm=sm)]
+    bench.go(5)
+    del bench.hub.signs["ada"]
+    bench.go(40)
+    lease = bench.desk.books.lease(lease_id).lease
+    assert (lease.state, lease.stop_reason) == (("active", None) if sm else ("ended", "idle"))

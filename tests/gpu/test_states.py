@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ MISSING: dict[str, Callable[[datetime], Look]] = {
 
 
 def look(at: datetime, **told: object) -> Look:
-    plain = {"has_gpu_process": True, "sm_percent": 0.0, "cpu_cores": 0.01} | told
+    plain: dict[str, Any] = {"has_gpu_process": True, "sm_percent": 0.0, "cpu_cores": 0.01} | told
     return Look(at=at, **plain)
 
 

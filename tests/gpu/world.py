@@ -163,8 +163,8 @@ class InPython:
             return int(pynvml.NVML_ERROR_INSUFFICIENT_SIZE)
         for index, one in enumerate(some if out is not None else []):
             out[index].pid = one.pid
-            told = one.memory_mib is not None
-            out[index].usedGpuMemory = one.memory_mib << 20 if told else (1 << 64) - 1
+            told = one.memory_mib
+            out[index].usedGpuMemory = (1 << 64) - 1 if told is None else told << 20
         return 0
 
     def nvmlDeviceGetMPSComputeRunningProcesses_v3(self, handle: Any, count: Any, out: Any) -> int:
@@ -200,7 +200,7 @@ class InPython:
         ctypes.memmove(ctypes.addressof(handle._obj), ctypes.byref(number), 8)
 
     def _one(self, handle: Any) -> Any:
-        return self._handles[ctypes.cast(handle, ctypes.c_void_p).value - 1]
+        return self._handles[int(ctypes.cast(handle, ctypes.c_void_p).value or 0) - 1]
 
     def _place(self, handle: Any) -> tuple[int, int]:
         one = self._one(handle)

@@ -48,6 +48,8 @@ class ScriptedService:
     options_reply: SpawnOptions | Exception | None = None
     keep_reply: GpuState | Exception | None = None
     kept: list[UUID] = field(default_factory=list)
+    place_reply: Exception | None = None
+    places: list[UUID] = field(default_factory=list)
     visits_reply: Visits | Exception | None = None
     visited: list[tuple[UUID, str]] = field(default_factory=list)
     times_shown: int = 0
@@ -72,6 +74,12 @@ class ScriptedService:
         if isinstance(self.keep_reply, Exception):
             raise self.keep_reply
         return self.keep_reply
+
+    async def keep_place(self, lease_id: UUID) -> Lease:
+        if isinstance(self.place_reply, Exception):
+            raise self.place_reply
+        self.places.append(lease_id)
+        return lease(lease_id, "waiting", gpu=None, line=FIRST)
 
     async def visits(self, lease_id: UUID, no_observing: str) -> Visits:
         self.visited.append((lease_id, no_observing))
@@ -123,7 +131,7 @@ class Bare:
         return {}
 
 
-class FakeSpawner(Watched, Leased, Bare):  # type: ignore[misc]
+class FakeSpawner(Watched, Leased, Bare):
     """The real mixins on a bare spawner."""
 
     def __init__(self, name: str = "ada", flavor: str = "whole", server: str = "") -> None:

@@ -159,7 +159,7 @@ def test_the_address_follows_what_the_hub_saves() -> None:
         spawner = hub.spawner()
         assert spawner.server is None
         hub.serve_at(spawner, "127.0.0.1", 4321)
-        assert type(spawner.server) is AttentiveServer
+        assert isinstance(spawner.server, AttentiveServer)
         assert spawner.server is spawner.server
         assert spawner.server.url == "http://127.0.0.1:4321/user/ada/"
         hub.serve_at(spawner, "127.0.0.1", 4322)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from jupyterhub.app import JupyterHub
 from jupyterhub.scopes import scope_definitions
-from oauthenticator.github import GitHubOAuthenticator
 from pydantic import ValidationError
 from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
 from traitlets.config import Config
 
 from hub.config import configure
 from hub.demo_users import DemoAuthenticator
+from hub.identity import with_user_info
 from hub.lab_spawners import WatchedDockerSpawner, WatchedProcessSpawner
 from hub.roles import CUSTOM_SCOPES, SESSION_SCOPES, USER_SCOPES, people, roles
 from hub.settings import HubSettings
@@ -165,15 +165,37 @@ def test_settings_come_from_the_environment_and_are_frozen(
         settings.hub_id = "other"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    ("authenticator", "kind"), [("demo", DemoAuthenticator), ("github", GitHubOAuthenticator)]
-)
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sign-in"
+SIGN_INS = {
+    "demo": ("demo", "hub.demo_users.DemoAuthenticator"),
+    "github": ("github", "oauthenticator.github.GitHubOAuthenticator"),
+    "google": ("google", "oauthenticator.google.GoogleOAuthenticator"),
+    "generic": ("generic-oauth", "oauthenticator.generic.GenericOAuthenticator"),
+    "lti": ("ltiauthenticator.lti13.auth.LTI13Authenticator",
+            "ltiauthenticator.lti13.auth.LTI13Authenticator"),
+    "native": ("native", "nativeauthenticator.nativeauthenticator.NativeAuthenticator"),
+}  # fmt: skip
+
+
+def test_every_example_of_signing_in_is_tried() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} | {"demo"} == set(SIGN_INS)
+
+
+@pytest.mark.parametrize("example", sorted(SIGN_INS))
 def test_a_real_hub_takes_the_configuration(
-    place: dict[str, Any], authenticator: str, kind: type
+    place: dict[str, Any], example: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    authenticator, kind = SIGN_INS[example]
+    for name in ("github_client_secret", "google_client_secret", "oidc_client_secret"):
+        (place["secrets_dir"] / name).write_text("a secret\n")
+    monkeypatch.setenv("GPULAB_SECRETS_DIR", str(place["secrets_dir"]))
+    monkeypatch.setenv("GPULAB_PUBLIC_HOST", place["public_host"])
+
     async def init() -> JupyterHub:
         config = configured(place, authenticator=authenticator)
-        config.GitHubOAuthenticator.client_id = config.GitHubOAuthenticator.client_secret = "x"
+        if example != "demo":
+            text = (EXAMPLES / f"{example}.py").read_text()
+            exec(compile(text, example, "exec"), {"get_config": lambda: config})  # noqa: S102
         hub = JupyterHub(config=config, log_level=logging.ERROR)
         hub.init_db()
         hub.init_hub()
@@ -187,8 +209,13 @@ def test_a_real_hub_takes_the_configuration(
 
     hub = asyncio.run(init())
     try:
-        assert isinstance(hub.authenticator, kind)
-        assert hub.authenticator.allowed_users == people(make_lab())
+        found = type(hub.authenticator)
+        assert f"{found.__module__}.{found.__name__}" == kind
+        assert hub.authenticator.allowed_users >= people(make_lab())
+        assert hub.authenticator.allow_all is False
+        assert hub.authenticator.post_auth_hook is with_user_info
+        # A word that its authenticator does not know would do nothing, silently.
+        assert set(hub.config[found.__name__]) <= set(found.class_traits(config=True))
         assert hub.proxy.should_start is False
     finally:
         hub.db.close()
@@ -219,10 +246,23 @@ def test_roles_give_the_least() -> None:
     assert by_name["gpulab-organizer"]["scopes"] == ["custom:gpulab:admin"]
     sees = ["list:users", "read:servers", "read:users:activity"]
     assert by_name["gpulab-service"]["scopes"] == [
-        "delete:servers", *sees, "read:metrics", "users:activity"]  # fmt: skip
+        "delete:servers", *sees, "read:metrics", "users:activity", "shares"]  # fmt: skip
     assert by_name["gpulab-idle-culler"]["scopes"] == [
         "delete:servers", *sees, "access:services!service=gpulab",
         "custom:gpulab:sessions"]  # fmt: skip
+
+
+def test_p35_nobody_shares_but_the_service_and_a_sessions_visitors_give_it_nothing_more(
+    place: dict[str, Any],
+) -> None:
+    c = configured(place)
+    holders = [one for one in c.JupyterHub.load_roles
+               if any("shares" in scope for scope in one["scopes"])]  # fmt: skip
+    assert [one["name"] for one in holders] == ["gpulab-service"]
+    assert "users" not in holders[0]
+    assert not any("shares" in scope for scope in c.JupyterHub.extra_user_scopes)
+    assert "oauth_client_allowed_scopes" not in c.Spawner
+    assert c.JupyterHub.oauth_token_expires_in == 3600
 
 
 def test_every_scope_exists() -> None:

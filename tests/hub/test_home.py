@@ -22,7 +22,7 @@ def test_a_running_session_says_when_it_ends() -> None:
         "server_name": "", "title": "Whole GPU", "state": "running",
         "started": "Wednesday, 25 November at 07:00 (America/New_York)",
         "ends": "Wednesday, 25 November at 08:30 (America/New_York)", "left": "1 h 30 min",
-        "gpu": "", "can_keep": False,
+        "gpu": "", "can_keep": False, "keeps_place": False, "turn": None,
     }]  # fmt: skip
     json.dumps(view)
 

@@ -9,7 +9,7 @@ from jupyterhub.spawner import SpawnException
 from hub.client import ServiceUnavailable
 from hub.hooks import note_of, wait_text
 from hub.refusals import Refused
-from hub.replies import Gpu
+from hub.replies import Gpu, Lease
 from quota.lease_ids import was_made_before
 from tests.hub.doubles import (
     FIRST,
@@ -26,7 +26,7 @@ from tests.quota.books import NOON
 AWAY = ServiceUnavailable("gone")
 
 
-def waiting(lease_id: UUID) -> object:
+def waiting(lease_id: UUID) -> Lease:
     return lease(lease_id, "waiting", gpu=None, line=FIRST)
 
 
@@ -82,7 +82,7 @@ def test_p23_the_lease_id_is_saved_before_anybody_is_asked() -> None:
     spawner = FakeSpawner()
     seen: list[tuple[str, int]] = []
 
-    def look(lease_id: UUID) -> object:
+    def look(lease_id: UUID) -> Lease:
         seen.append((spawner.orm_spawner.state["lease_id"], spawner.user.db.commits))
         return lease(lease_id)
 
@@ -152,7 +152,7 @@ def test_waits_in_the_line_and_shows_the_place() -> None:
     notes: list[str] = []
     spawner = FakeSpawner()
 
-    def second(lease_id: UUID) -> object:
+    def second(lease_id: UUID) -> Lease:
         notes.append(spawner.note.message)
         return waiting(lease_id)
 
@@ -192,7 +192,7 @@ def test_a_lease_that_ends_in_the_line_says_why() -> None:
 def test_stop_leaves_the_line() -> None:
     in_line = asyncio.Event()
 
-    def third(lease_id: UUID) -> object:
+    def third(lease_id: UUID) -> Lease:
         in_line.set()
         return waiting(lease_id)
 

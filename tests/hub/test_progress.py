@@ -35,7 +35,7 @@ def test_a_silent_line_sends_a_sign_of_life_so_that_closed_pages_are_noticed() -
         spawner.begin_waiting()
         stream = spawner.progress()
         event: dict[str, Any] = await asyncio.wait_for(anext(stream), 10)
-        await stream.aclose()
+        await stream.aclose()  # type: ignore[attr-defined]
         return event
 
     assert run(watch()) == {"progress": 10}
@@ -57,7 +57,7 @@ def test_knows_whether_somebody_watches() -> None:
         await anext(stream)
         now[0] = 500.0
         assert spawner.is_watched()
-        await stream.aclose()
+        await stream.aclose()  # type: ignore[attr-defined]
         now[0] = 559.0
         assert spawner.is_watched(), "a page may be loading again"
         now[0] = 561.0

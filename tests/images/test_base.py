@@ -75,3 +75,27 @@ def test_the_image_says_what_it_is(engine: Engine) -> None:
     told = {"title", "description", "version", "created", "base.name"}
     assert {f"org.opencontainers.image.{one}" for one in told} <= set(labels)
     assert "gpulab.source" in labels
+
+
+@pytest.mark.long
+def test_p34_a_session_keeps_its_visitors_with_the_real_jupyter_collaboration(
+    engine: Engine,
+) -> None:
+    """The contract with jupyter-collaboration's private parts."""
+    status, text = _output(engine, "python", "/srv/smoke/visitors.py")
+    assert status == 0, text
+    assert text.strip().endswith("visitors: ok")
+
+
+@pytest.mark.long
+def test_p34_an_observer_who_could_write_is_found(engine: Engine) -> None:
+    """The negative control: the same without the part that drops changes."""
+    without = (
+        "cp -r /srv/session /tmp/other && "
+        "sed -i 's/if not only_reads(message)/if False/' "
+        "/tmp/other/gpulab_session/documents.py && "
+        "PYTHONPATH=/tmp/other python /srv/smoke/visitors.py"
+    )
+    status, text = _output(engine, "sh", "-c", without)
+    assert status != 0
+    assert "an observer has written" in text

@@ -69,6 +69,7 @@ def _is_charged_from_the_runtimes_start(lab: RunningLab) -> None:
         lambda: account if (account := lab.account("ada"))["sessions"][0]["started_at"] else None,
         within_s=15,
     )  # fmt: skip
+    assert account
     session = account["sessions"][0]
     assert session["state"] == "active"
     assert session["started_at"].startswith(started_at.isoformat()[:19])
@@ -85,6 +86,7 @@ def _is_stopped_although_the_page_stays_open(lab: RunningLab, kernel: Kernel) ->
         lambda: account if not (account := lab.account("ada"))["sessions"] else None,
         within_s=20,
     )  # fmt: skip
+    assert account
     # What was used after the last paid millisecond is a debt, and no more than the bound allows.
     assert 0 <= account["debt_mgpu_ms"] <= _ENFORCED_WITHIN_S * 1000 * _MGPU_MS
     assert account["available_mgpu_ms"] <= 0

@@ -4,16 +4,18 @@ import configparser
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from api.gpus.devices import GpuDevice
-from api.settings import ApiSettings, WorkerSettings
-from api.watchdog import WatchdogSettings
+from api.settings import ApiSettings, WatchdogSettings, WorkerSettings
+from hub.settings import HubSettings
 from lab.engine import Choice, EngineLook, choose_spawner, engine_socket
 from lab.environment import program_environment
 from lab.errors import CannotStart
-from lab.gating import Gate, gate_policy
+from lab.gating import Gate, GatingSettings, gate_policy
 from lab.network import outside_mtu
 from lab.people import Person, people_of
 from lab.programs import lab_programs, supervisor_config
@@ -226,3 +228,18 @@ def test_mtu_is_that_of_the_way_out(tmp_path: Path) -> None:
     routes.write_text("Iface Destination Gateway\n")
     assert outside_mtu(routes, devices) == 1500
     assert outside_mtu(tmp_path / "none", devices) == 1500
+
+
+def test_launcher_hub_and_gate_are_told_the_same_of_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub once took homes that the launcher refused, and an empty folder was here."""
+    needed: dict[str, Any] = {"state_dir": tmp_path, "lab_file": tmp_path, "secrets_dir": tmp_path,
+              "spawner": "docker", "gate_policy": tmp_path}  # fmt: skip
+    monkeypatch.setenv("GPULAB_DATASETS_DIR", "")
+    for read in (LabSettings, HubSettings, GatingSettings):
+        assert read(**needed).datasets_dir is None
+    for read in (LabSettings, HubSettings):
+        assert read(**needed).home_gib == 20
+        with pytest.raises(ValidationError):
+            read(**needed, home_gib=1_000_001)

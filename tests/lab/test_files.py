@@ -76,7 +76,8 @@ def test_empty_secret_is_made_anew(tmp_path: Path) -> None:
 
 
 def hashes_in(folder: Path) -> dict[str, str]:
-    return json.loads((folder / "passwords.json").read_text())
+    found: dict[str, str] = json.loads((folder / "passwords.json").read_text())
+    return found
 
 
 def test_passwords_are_kept_and_those_of_new_people_added(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_node_that_is_too_old_or_broken_is_not_taken(
         node = tmp_path / "node"
         node.write_text(f"#!/bin/sh\necho {version}\n")
         node.chmod(0o755)
-        monkeypatch.setattr(checks.shutil, "which", lambda _name: str(tmp_path / "node"))
+        monkeypatch.setattr("lab.checks.shutil.which", lambda _name: str(tmp_path / "node"))
         monkeypatch.setattr(checks, "venv_bin", lambda: tmp_path / "nowhere")
         assert (find_node() is not None) is taken
 
@@ -199,5 +200,4 @@ def test_program_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
     finally:
         if psutil.pid_exists(stubborn.pid):
             stubborn.kill()
-        stubborn.wait()
-        stubborn.stdout.close()
+        stubborn.communicate()

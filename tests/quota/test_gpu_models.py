@@ -108,6 +108,20 @@ def test_a_flavor_that_nobody_can_place_names_what_is_there() -> None:
                   "lab.yaml")  # fmt: skip
 
 
+@pytest.mark.parametrize("prices", ["{H100: 1000, A100: 643}", "[1000, 643]"])
+def test_prices_by_model_in_one_flavor_are_refused_with_the_way_to_write_them(prices: str) -> None:
+    text = LAB_YAML.replace("weight_mgpu: 1000, share", f"weight_mgpu: {prices}, share")
+    with pytest.raises(LabFileError) as error:
+        parse_lab(text, "lab.yaml")
+    (problem,) = error.value.problems
+    said = str(problem).partition(": ")[2]
+    assert said.startswith("flavors.whole.weight_mgpu: ")
+    assert said.endswith(
+        "where a flavor has one price on whatever GPU it is placed; make a flavor for each GPU "
+        "model, with gpu_models and weight_mgpu of its own"
+    )
+
+
 def test_a_change_of_models_reaches_who_waits(mixed: Desk) -> None:
     mixed.run("ada", "h100")
     waits = mixed.ask("blaise", "h100")

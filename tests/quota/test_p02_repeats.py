@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -169,7 +170,7 @@ class refused_commit:  # noqa: N801
         raise BooksUnavailable("the disk is full")
 
 
-def books_of(engine: Engine) -> tuple[list[object], list[object]]:
+def books_of(engine: Engine) -> tuple[list[Any], list[Any]]:
     """Balances, and every entry but the numbers of account rows."""
     with reading(engine) as tx:
         names = {row.id: row.name for row in tx.execute(select(accounts.c.id, accounts.c.name))}

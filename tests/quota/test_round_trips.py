@@ -23,6 +23,8 @@ _VALUE = Statement(select(counters.c.value).where(counters.c.name == bindparam("
 
 @pytest.fixture
 def server(postgres_engine: Engine) -> Iterator[Engine]:
+    # What is prepared, and how often is waited, depends on the connection: none of those before.
+    postgres_engine.dispose()
     yield postgres_engine
     empty(postgres_engine)
 

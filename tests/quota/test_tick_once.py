@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from quota import reconcile
+from quota import allowances
 from quota.ledger import Account
 from tests.quota.books import Desk
 
@@ -18,13 +18,13 @@ def test_an_account_that_rolls_its_hold_is_settled_once_in_a_tick(
     for who in ("ada", "blaise"):
         desk.run(who)
     desk.go(minutes=5)
-    settled, settle = Counter[str](), reconcile.settle
+    settled, settle = Counter[str](), allowances.settle
 
     def counting(account: Account, *given: Any, **named: Any) -> Any:
         settled[account.name] += 1
         return settle(account, *given, **named)
 
-    monkeypatch.setattr(reconcile, "settle", counting)
+    monkeypatch.setattr("quota.reconcile.settle", counting)
     charged = desk.books.account("ada").charges
     settled.clear()
     desk.go(minutes=5, every_s=300)

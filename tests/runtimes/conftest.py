@@ -1,4 +1,4 @@
-"""Both runtimes, each with a way to start sessions on it."""
+"""Both runtimes, each with a way to start sessions on it; and the hub's spawner at an engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from api.runtimes.docker import DockerRuntime
 from quota.clock import SystemClock
-from tests.engine import Engine, throwaway_engine
+from tests.containers import Containers, containers_of
+from tests.engine import Engine, throwaway_engine, throwaway_network
 from tests.runtimes.sessions import DockerSessions, ProcessSessions, Sessions
 
 
@@ -22,6 +23,19 @@ def process_sessions(tmp_path: Path) -> Iterator[ProcessSessions]:
 def engine() -> Iterator[Engine]:
     with throwaway_engine() as engine:
         yield engine
+
+
+@pytest.fixture(scope="module")
+def network(engine: Engine) -> Iterator[str]:
+    with throwaway_network(engine) as name:
+        yield name
+
+
+@pytest.fixture
+def containers(engine: Engine, network: str) -> Iterator[Containers]:
+    """Sessions of the hub's own spawner."""
+    with containers_of(engine, network) as some:
+        yield some
 
 
 @pytest.fixture

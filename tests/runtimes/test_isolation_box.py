@@ -11,22 +11,10 @@ import pytest
 from hub import docker_box
 from hub.refusals import Refused
 from hub.spawners import LabDockerSpawner
-from tests.containers import GPU, SLEEPS, Containers, containers_of, inside
-from tests.engine import BASE_IMAGE, Engine, throwaway_network
+from tests.containers import GPU, SLEEPS, Containers, inside
+from tests.engine import BASE_IMAGE, Engine
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="module")
-def network(engine: Engine) -> Iterator[str]:
-    with throwaway_network(engine) as name:
-        yield name
-
-
-@pytest.fixture
-def containers(engine: Engine, network: str) -> Iterator[Containers]:
-    with containers_of(engine, network) as some:
-        yield some
 
 
 def status_of(engine: Engine, container: str) -> dict[str, str]:
@@ -89,8 +77,7 @@ def test_p37_a_read_only_image_can_be_written_at_home_and_in_scratch_alone(
 
 @pytest.mark.parametrize("gpu", [{}, {"gpu_uuid": GPU, "gpu_is_virtual": True}])
 def test_p38_no_device_without_a_real_gpu(containers: Containers, gpu: dict[str, Any]) -> None:
-    config = {"environment": {"NVIDIA_VISIBLE_DEVICES": "all"}}
-    spawner = containers.started(**gpu, **config)
+    spawner = containers.started(**gpu, environment={"NVIDIA_VISIBLE_DEVICES": "all"})
     assert containers.inside(spawner, "printenv", "NVIDIA_VISIBLE_DEVICES") == "void\n"
     assert not containers.inspect(spawner)["HostConfig"]["DeviceRequests"]
     assert "nvidia" not in containers.inside(spawner, "ls", "/dev")
@@ -163,10 +150,11 @@ def test_p42_a_tag_that_is_moved_changes_nothing_until_the_lab_starts_again(
     approved = client.inspect_image(BASE_IMAGE)["Id"]
     with other_image(containers, "SWAPPED=1") as (reference, swapped):
         tag = reference.replace(":other", ":lab")
-        client.tag(approved, *tag.split(":"))
+        name, _, version = tag.partition(":")
+        client.tag(approved, name, version)
         try:
             first = containers.started(docker_image=tag)
-            client.tag(swapped, *tag.split(":"), force=True)
+            client.tag(swapped, name, version, force=True)
             second = containers.started("blaise", docker_image=tag)
             running = {containers.inspect(one)["Image"] for one in (first, second)}
             assert running == {approved}

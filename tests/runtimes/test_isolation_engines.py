@@ -78,9 +78,9 @@ def roomy() -> Iterator[Containers]:
 
 def written_mib(containers: Containers, spawner: Any, place: str) -> int:
     """Let a session write two GiB into a place, and return how much of it is there."""
-    user = {} if place.startswith("/home") else {"user": "0"}
+    user = "" if place.startswith("/home") else "0"
     words = ["/bin/dd", "if=/dev/zero", f"of={place}/hog", "bs=1048576", "count=2048"]
-    made = containers.engine.client.exec_create(spawner.object_name, words, **user)
+    made = containers.engine.client.exec_create(spawner.object_name, words, user=user)
     said = containers.engine.client.exec_start(made["Id"]).decode()
     done = int(said.split(" bytes")[0].rsplit("\n", 1)[-1]) // 2**20
     assert (done == 2048) != ("No space left" in said or "quota exceeded" in said), said

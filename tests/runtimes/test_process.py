@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from tests.runtimes.sessions import RUNS, WRAPPER, ProcessSessions, eventually
 
 
 @pytest.fixture
-def sessions(process_sessions: ProcessSessions) -> Iterator[ProcessSessions]:
+def sessions(process_sessions: ProcessSessions) -> ProcessSessions:
     return process_sessions
 
 

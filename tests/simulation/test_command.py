@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from api.cli_plan import plan
 from api.plan_charts import bars, field, lines, nice_top
 from api.plan_text import percent_text, span_text
+from quota.clock import SystemClock
 from quota.simulation import __main__ as search
 from quota.simulation.torture import BrokenLaw
 from tests.simulation.labs import PROGRAM
@@ -135,7 +136,7 @@ def test_a_failing_seed_is_printed_with_how_to_see_it_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_search: object, seed: int, _url: str | None) -> None:
-        raise BrokenLaw(7, search.SystemClock().now(), "tick", [])
+        raise BrokenLaw(7, SystemClock().now(), "tick", [])
 
     monkeypatch.setattr(search, "search_seed", broken)
     monkeypatch.setattr(sys, "argv", ["simulation", "--seed", "41", "--weeks", "2"])

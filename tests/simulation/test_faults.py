@@ -118,8 +118,9 @@ def answers_without_giving(monkeypatch: pytest.MonkeyPatch) -> None:
 def planted(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[pytest.MonkeyPatch], None]:
-    request.param(monkeypatch)
-    return request.param
+    plant: Callable[[pytest.MonkeyPatch], None] = request.param
+    plant(monkeypatch)
+    return plant
 
 
 @pytest.mark.usefixtures("planted")

@@ -58,7 +58,7 @@ class Guard:
         while True:
             await asyncio.sleep(FRESH_S / 2)
             if self._sockets:
-                await self._visits.of("")
+                await self._visits.keep_fresh()
                 self._close_some()
 
     async def _admit(self, handler: Any, name: str) -> None:

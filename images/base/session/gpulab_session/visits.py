@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 # With the time to ask, a visitor is out within ten seconds of the end of an attachment.
 FRESH_S = 4.0
+# The hub remembers its answer for a second.
+_ASKED_AGAIN_S = 1.1
 # A hub that restarts is silent for some seconds; then visitors have to wait.
 _BELIEVED_S = 8.0
 _ASK_WITHIN_S = 3.0
@@ -25,11 +27,17 @@ class Visits:
     """The visitors of this session, by name."""
 
     def __init__(
-        self, no_observing: str, ask: Ask, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        no_observing: str,
+        ask: Ask,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.no_observing = no_observing
         self._ask = ask
         self._monotonic = monotonic
+        self._pause = pause
         self._known: dict[str, Visit] = {}
         self._answered_at = float("-inf")
         self._asked_at = float("-inf")
@@ -41,11 +49,26 @@ class Visits:
         return self._known if is_believed else {}
 
     async def of(self, name: str) -> Visit | None:
-        """Return somebody's visit; asks if the last answer is some seconds old."""
+        """Return somebody's visit; asks if the last answer is some seconds old.
+
+        Who is not in it may have been attached since: then the next answer is waited for.
+        """
         async with self._asking:
-            if self._monotonic() - self._asked_at >= FRESH_S:
+            if self._age() >= FRESH_S:
+                await self.refresh()
+            elif name not in self.now():
+                await self._pause(max(0.0, _ASKED_AGAIN_S - self._age()))
                 await self.refresh()
         return self.now().get(name)
+
+    async def keep_fresh(self) -> None:
+        """Ask if the last answer is some seconds old."""
+        async with self._asking:
+            if self._age() >= FRESH_S:
+                await self.refresh()
+
+    def _age(self) -> float:
+        return self._monotonic() - self._asked_at
 
     async def refresh(self) -> bool:
         """Ask; False when there was no answer. Asking also tells the lab that this part runs."""

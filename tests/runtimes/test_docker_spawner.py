@@ -5,7 +5,6 @@ import contextlib
 import gc
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -16,27 +15,9 @@ from api.runtimes.docker import DockerRuntime
 from hub.refusals import Refused
 from hub.spawners import LabDockerSpawner
 from quota.clock import SystemClock
-from tests.containers import GPU, Containers, containers_of
-from tests.engine import Engine, sick_engine, throwaway_engine, throwaway_network
+from tests.containers import GPU, Containers
+from tests.engine import sick_engine
 from tests.runtimes.sessions import eventually
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with throwaway_engine() as engine:
-        yield engine
-
-
-@pytest.fixture(scope="module")
-def network(engine: Engine) -> Iterator[str]:
-    with throwaway_network(engine) as name:
-        yield name
-
-
-@pytest.fixture
-def containers(engine: Engine, network: str) -> Iterator[Containers]:
-    with containers_of(engine, network) as some:
-        yield some
 
 
 @pytest.mark.docker
