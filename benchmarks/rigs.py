@@ -70,11 +70,13 @@ class Rig:
 
 
 @contextmanager
-def rig(scholars: int, gpus: int, url: str | None = None) -> Iterator[Rig]:
-    """Make a lab; without a URL its books are in SQLite."""
+def rig(
+    scholars: int, gpus: int, url: str | None = None, *, text: str | None = None
+) -> Iterator[Rig]:
+    """Make a lab, as a text says it or with so many scholars; without a URL in SQLite."""
     with tempfile.TemporaryDirectory(prefix="gpulab-bench-") as name:
         folder = Path(name)
-        (folder / "lab.yaml").write_text(lab_yaml(scholars, gpus))
+        (folder / "lab.yaml").write_text(text or lab_yaml(scholars, gpus))
         (folder / "secrets").mkdir(mode=0o700)
         secret = secrets.token_hex(16)
         for secret_name in ("admission_token", "service_token"):

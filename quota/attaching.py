@@ -4,10 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from quota.attachments import Attachment, AttachMode, DetachReason
 from quota.budgets import end_help, pay_help
 from quota.desk import Desk
 from quota.errors import IdConflict, NotAttachable
+from quota.lab import Lab
 from quota.leases import Lease
 from quota.news import attach_news
 from quota.outbox import tell
@@ -46,7 +49,8 @@ def attach(
         raise NotAttachable("Somebody is attached to this scholar's session already.")
     request = _claimed_request(desk, ta, help_request_id)
     if has_own_host is not None:
-        check_door(_door(desk, lease, has_own_host=has_own_host), mode)
+        door = door_of(desk.tx, desk.lab, lease, has_own_host=has_own_host)
+        check_door(door, mode)
     minutes = min(minutes, desk.lab.policy.attach_most_min)
     attachment = Attachment(
         id=attachment_id, account_id=desk.account.id, lease_id=lease.id, ta=ta, mode=mode,
@@ -90,13 +94,14 @@ def keep_helping(desk: Desk, attachment_id: UUID) -> None:
         pay_help(desk, attachment)
 
 
-def _door(desk: Desk, lease: Lease, *, has_own_host: bool) -> Door:
+def door_of(tx: Connection, lab: Lab, lease: Lease, *, has_own_host: bool) -> Door:
+    """Tell what is known of the way into a session."""
     return Door(
         has_own_host=has_own_host,
-        accepts_shared_origin=desk.lab.attach.accept_shared_origin,
-        consent=help_rows.consent_of(desk.tx, desk.account.id).choice,
-        asks_for_help=help_rows.open_request(desk.tx, desk.account.id) is not None,
-        no_observing=help_rows.no_observing(desk.tx, lease.id),
+        accepts_shared_origin=lab.attach.accept_shared_origin,
+        consent=help_rows.consent_of(tx, lease.account_id).choice,
+        asks_for_help=help_rows.open_request(tx, lease.account_id) is not None,
+        no_observing=help_rows.no_observing(tx, lease.id),
     )
 
 

@@ -62,6 +62,21 @@ def budget_of(
     return hours, current_week(lab, section, now)
 
 
+def budget_left(
+    tx: Connection, lab: Lab, hub_id: str, kind: AccountKind, name: str, *, now: datetime
+) -> GpuTime:
+    """Return what is in a budget now; nothing is written."""
+    hours, week = budget_of(lab, kind, name, now)
+    if week is None:
+        return ZERO
+    row = reads.account_row(tx, hub_id, name, kind=kind)
+    if row is None:
+        return hours
+    budget = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
+    settle_budget(budget, hours, week, now=now)
+    return budget.available(now)
+
+
 # -- the pool --------------------------------------------------------------------------------
 
 
@@ -108,15 +123,9 @@ def pool_left(
     tx: Connection, lab: Lab, hub_id: str, section: Section | None, now: datetime
 ) -> GpuTime:
     """Return what is in a section's pool now; nothing is written."""
-    week = current_week(lab, section, now)
-    if section is None or section.pool is None or week is None:
+    if section is None or section.pool is None:
         return ZERO
-    row = reads.account_row(tx, hub_id, section.name, kind="pool")
-    if row is None:
-        return section.pool.hours_per_week
-    pool = reads.account_of(row, reads.open_lots(tx, [row["id"]])[row["id"]])
-    settle_budget(pool, section.pool.hours_per_week, week, now=now)
-    return pool.available(now)
+    return budget_left(tx, lab, hub_id, "pool", section.name, now=now)
 
 
 def pool_share(

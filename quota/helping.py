@@ -131,6 +131,12 @@ class Helping:
         with reading(self.books.engine) as tx:
             return self._asker(tx, request_id)
 
+    def open_request(self, name: str) -> HelpRequest | None:
+        """Return what a scholar wants help with now, if anything."""
+        with reading(self.books.engine) as tx:
+            row = reads.account_row(tx, self.books.hub_id, name)
+            return None if row is None else rows.open_request(tx, row["id"])
+
     def places(self) -> dict[UUID, int]:
         """Tell each waiting request's place among those of its section; 1 is next."""
         with reading(self.books.engine) as tx:

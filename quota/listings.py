@@ -10,6 +10,7 @@ from uuid import UUID
 
 from quota import answers
 from quota.amount import GpuTime
+from quota.budgets import budget_left
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
@@ -48,6 +49,12 @@ def account_views(books: Books, names: Sequence[str]) -> list[AccountView]:
     now = books.clock.now()
     with reading(books.engine) as tx:
         return [answers.account_view(tx, books.lab, books.hub_id, name, now=now) for name in names]
+
+
+def ta_hours_left(books: Books, ta: str) -> GpuTime:
+    """Tell what a TA can still give away this week."""
+    with reading(books.engine) as tx:
+        return budget_left(tx, books.lab, books.hub_id, "ta", ta, now=books.clock.now())
 
 
 def grants(

@@ -9,7 +9,20 @@ from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
 from api.metrics import Metrics
-from api.pages import assets, first, help_wanted, hours, sessions, sign_in, troubles, used, week
+from api.pages import (
+    assets,
+    first,
+    help_wanted,
+    hours,
+    section,
+    section_help,
+    section_person,
+    sessions,
+    sign_in,
+    troubles,
+    used,
+    week,
+)
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
@@ -21,8 +34,10 @@ from api.sharing import Sharing
 from quota import errors
 from quota.service import Books
 
-ROUTERS = (sign_in.router, assets.router, first.router, hours.router,
-           sessions.router, used.router, week.router, help_wanted.router)  # fmt: skip
+ROUTERS = (
+    sign_in.router, assets.router, first.router, hours.router, sessions.router, used.router,
+    week.router, help_wanted.router, section.router, section_person.router, section_help.router,
+)  # fmt: skip
 
 
 def create_pages(

@@ -5,6 +5,7 @@
 // data-filter="#table"  a field that hides the rows that do not contain what is typed
 // data-file-into="#id"  a file whose text goes into a field
 // data-choose-all       a box that checks all boxes of its table
+// data-title-count="3"  so many people wait: the title says so, also in a tab that is not looked at
 (function () {
   "use strict";
   var REFRESH_MS = 15000;
@@ -18,8 +19,9 @@
   }
 
   function refresh() {
-    if (document.hidden) { return; }
     each("[data-refresh]", function (part) {
+      // Who waits is counted in the title of a tab that is not looked at, too.
+      if (document.hidden && !part.querySelector("[data-title-count]")) { return; }
       if (isInUse(part)) { return; }
       window.htmx.ajax("GET", part.dataset.refresh, { target: part, swap: "innerMorph" })
         .then(function () { part.dispatchEvent(new CustomEvent("lab:refreshed", { bubbles: true })); })
@@ -52,6 +54,16 @@
     if (event.target.matches("[data-filter]")) { filter(event.target); }
   });
   document.addEventListener("lab:refreshed", function () { each("[data-filter]", filter); });
+
+  function count() {
+    each("[data-title-count]", function (part) {
+      var waiting = part.dataset.titleCount;
+      var title = document.title.replace(/^\(\d+\) /, "");
+      document.title = waiting === "0" ? title : "(" + waiting + ") " + title;
+    });
+  }
+  document.addEventListener("lab:refreshed", count);
+  count();
 
   document.addEventListener("change", function (event) {
     var target = event.target;

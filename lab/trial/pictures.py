@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 
 from lab.settings import PROJECT
 from lab.trial.running import RunningLab
+from lab.trial.scenes import CLASS_TEXT, class_at_work
 from lab.trial.text import lab_text
 from lab.trial.visitor import Visitor
 from quota.clock import SystemClock
@@ -34,6 +35,7 @@ def main(folder: Path) -> None:
             _insist_on(page, "quarter-gpu")
             page.screenshot(path=folder / "refused.png", full_page=True)
         scholar(browser, folder)
+        _section(browser, folder)
         browser.close()
 
 
@@ -57,9 +59,33 @@ def scholar(browser: Any, folder: Path) -> None:
         page.screenshot(path=folder / "hours-phone.png")
 
 
+def _section(browser: Any, folder: Path) -> None:
+    """A TA's section, and a scholar who is helped."""
+    with _lab(CLASS_TEXT) as lab:
+        class_at_work(lab)
+        page = _logged_in(browser, lab, "tomas")
+        page.goto(f"http://gpulab--service.lab.localhost:{lab.port}/services/gpulab/")
+        page.screenshot(path=folder / "section.png", full_page=True)
+        page.get_by_role("button", name="Claim").click()
+        page.get_by_role("button", name="Attach", exact=True).wait_for()
+        # Soon after its start a session says that it keeps visitors.
+        page.wait_for_timeout(3000)
+        page.reload()
+        page.screenshot(path=folder / "section-scholar.png", full_page=True)
+        page.select_option("#attach-mode", "co_edit")
+        page.fill("#attach-reason", "she asked for help")
+        page.get_by_role("button", name="Attach", exact=True).click()
+        page.wait_for_selector("text=You are attached")
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.screenshot(path=folder / "section-phone.png")
+
+
 def _trial(hours: str) -> RunningLab:
     shipped = (PROJECT / "lab.yaml").read_text()
-    text = shipped.replace("hours_per_week: 10", f"hours_per_week: {hours}")
+    return _lab(shipped.replace("hours_per_week: 10", f"hours_per_week: {hours}"))
+
+
+def _lab(text: str) -> RunningLab:
     return RunningLab(Path(tempfile.mkdtemp(prefix="gpulab-pictures-")), text=text)
 
 

@@ -48,7 +48,7 @@ def help_requests_of(
         query = query.where(help_requests.c.state == state)
     if after is not None:
         query = query.where(later(help_requests, "raised_at", after))
-    return [(row["name"], _request(row)) for row in tx.execute(query).mappings()]
+    return [(row["name"], help_request_of(row)) for row in tx.execute(query).mappings()]
 
 
 def waiting_requests(tx: Connection, hub_id: str) -> list[tuple[str, HelpRequest]]:
@@ -88,10 +88,11 @@ def _of_hub(hub_id: str) -> Select[Any]:
 
 def _first(tx: Connection, query: Select[Any]) -> HelpRequest | None:
     row = tx.execute(query).mappings().one_or_none()
-    return None if row is None else _request(row)
+    return None if row is None else help_request_of(row)
 
 
-def _request(row: RowMapping) -> HelpRequest:
+def help_request_of(row: RowMapping) -> HelpRequest:
+    """Make a request of a row that holds all of its columns."""
     return HelpRequest(**{name: row[name] for name in _FIELDS})
 
 

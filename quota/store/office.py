@@ -24,7 +24,7 @@ def hour_request(tx: Connection, request_id: UUID, *, lock: bool = False) -> Hou
     """Find one request."""
     query = select(hour_requests).where(hour_requests.c.id == request_id)
     row = tx.execute(query.with_for_update() if lock else query).mappings().one_or_none()
-    return None if row is None else _hour_request(row)
+    return None if row is None else hour_request_of(row)
 
 
 def hour_requests_of(
@@ -46,7 +46,7 @@ def hour_requests_of(
         query = query.where(hour_requests.c.state == state)
     if after is not None:
         query = query.where(later(hour_requests, "asked_at", after))
-    return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
+    return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
 
 
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:
@@ -60,7 +60,8 @@ def update_hour_request(tx: Connection, request: HourRequest) -> None:
     tx.execute(update(hour_requests).where(hour_requests.c.id == request.id).values(**values))
 
 
-def _hour_request(row: RowMapping) -> HourRequest:
+def hour_request_of(row: RowMapping) -> HourRequest:
+    """Make a request of a row that holds all of its columns."""
     return HourRequest(**{name: row[name] for name in _REQUEST_FIELDS})
 
 
