@@ -19,7 +19,7 @@ STEPS = frozenset({
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
-    "feed_made", "feed_revoked",
+    "feed_made", "feed_revoked", "session_stopped",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
     "note_states", "release_gpu",

@@ -1,5 +1,7 @@
 """The pages as an application of their own, mounted where the hub's proxy leads people."""
 
+from pathlib import Path
+
 import httpx2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +14,7 @@ from api.pages import assets, first, hours, sign_in, troubles
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
+from api.pages.program import routers as program
 from api.pages.rooms import Room
 from api.pages.sealed import Seal
 from api.pages.sign_in import HubDoor
@@ -19,12 +22,15 @@ from api.pages.visitor import SignInNeeded
 from quota import errors
 from quota.service import Books
 
-ROUTERS = (sign_in.router, assets.router, first.router, hours.router)
+ROUTERS = (
+    sign_in.router, assets.router, first.router, hours.router,
+    *program.ROUTERS,
+)  # fmt: skip
 
 
 def create_pages(
     books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
-    secret: str,
+    secret: str, lab_file: Path,
 ) -> FastAPI:  # fmt: skip
     """Build the pages on the service's own books and identities."""
     pages = FastAPI(title="gpulab pages", docs_url=None, redoc_url=None, openapi_url=None)
@@ -33,6 +39,7 @@ def create_pages(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
         door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
+        lab_file=lab_file,
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)
     pages.add_exception_handler(HTTPException, troubles.http)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api.auth import Identities
     from api.pages.addresses import Addresses
     from api.pages.cookies import Cookies
@@ -26,6 +28,7 @@ class Room:
     cookies: Cookies
     door: HubDoor
     looks: Looks
+    lab_file: Path
 
 
 async def get_room(request: Request) -> Room:
