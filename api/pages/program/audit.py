@@ -58,26 +58,26 @@ def get_export(
     """Send all lines that are wanted, the oldest first."""
     assert organizer.access.is_organizer
     room.books.ping()
-    write = _as_csv if form == "csv" else _as_jsonl
+    write, head = (_as_csv, csv_text([_COLUMNS])) if form == "csv" else (_as_jsonl, "")
     return StreamingResponse(
-        _parts(Office(room.books), wanted, write), media_type=_TYPES[form],
+        _parts(Office(room.books), wanted, write, head), media_type=_TYPES[form],
         headers={"Content-Disposition": f'attachment; filename="audit.{form}"'},
     )  # fmt: skip
 
 
 def _parts(
-    office: Office, wanted: Wanted, write: Callable[[list[AuditLine], bool], str]
+    office: Office, wanted: Wanted, write: Callable[[list[AuditLine]], str], head: str
 ) -> Iterator[bytes]:
+    yield head.encode()
     after = 0
     while lines := office.trail(after=after, actor=wanted.actor or None,
                                 subject=wanted.subject or None, most=_AT_ONCE):  # fmt: skip
-        yield write(lines, after == 0).encode()
+        yield write(lines).encode()
         after = lines[-1].seq
 
 
-def _as_csv(lines: list[AuditLine], is_first: bool) -> str:
-    rows = [[_cell(one, name) for name in _COLUMNS] for one in lines]
-    return csv_text([_COLUMNS, *rows] if is_first else rows)
+def _as_csv(lines: list[AuditLine]) -> str:
+    return csv_text([_cell(one, name) for name in _COLUMNS] for one in lines)
 
 
 def _cell(line: AuditLine, name: str) -> object:
@@ -86,5 +86,5 @@ def _cell(line: AuditLine, name: str) -> object:
     return line.hash.hex() if name == "hash" else getattr(line, name)
 
 
-def _as_jsonl(lines: list[AuditLine], _is_first: bool) -> str:
+def _as_jsonl(lines: list[AuditLine]) -> str:
     return "".join(json.dumps(audit_out(one).model_dump(mode="json")) + "\n" for one in lines)
