@@ -20,6 +20,7 @@ STEPS = frozenset({
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
     "feed_made", "feed_revoked", "choices_made", "hand_raised", "help_changed", "consent_chosen",
+    "session_stopped",
     # a session, and whoever keeps the hub's shares
     "session_opened", "unshared",
     # the worker

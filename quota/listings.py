@@ -11,6 +11,7 @@ from uuid import UUID
 from quota import answers
 from quota.amount import GpuTime
 from quota.budgets import budget_left
+from quota.bulk import bulk_grant_id
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
@@ -63,6 +64,21 @@ def grants(
     """List what people gave, to one account or to all, the oldest first."""
     with reading(books.engine) as tx:
         found = lists.grant_rows(tx, books.hub_id, account=name, after=after, most=most)
+        return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
+
+
+def newest_grants(books: Books, *, name: str | None = None, most: int) -> list[GrantView]:
+    """List what people gave last, to one account or to all, the newest first."""
+    with reading(books.engine) as tx:
+        found = lists.newest_grants(tx, books.hub_id, account=name, most=most)
+        return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
+
+
+def given_in_bulk(books: Books, bulk_id: UUID) -> list[GrantView]:
+    """List what one bulk grant gave, by name."""
+    ids = [bulk_grant_id(bulk_id, name) for name in account_names(books)]
+    with reading(books.engine) as tx:
+        found = lists.grants_named(tx, books.hub_id, ids)
         return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
 
 

@@ -9,6 +9,8 @@ from fastapi import Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api.auth import Identities
     from api.metrics import Metrics
     from api.pages.addresses import Addresses
@@ -31,6 +33,7 @@ class Room:
     looks: Looks
     sharing: Sharing
     metrics: Metrics
+    lab_file: Path
 
     def done(self, path: str, word: str) -> Response:
         """Lead to a page after a deed; it says what was done."""

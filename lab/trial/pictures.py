@@ -18,6 +18,10 @@ from quota.clock import SystemClock
 
 _BROWSER = "/usr/bin/chromium"
 _SIZE = {"width": 1100, "height": 640}
+# Each picture of the organizers' pages, and its page.
+_PROGRAM = {
+    "program": "program", "program-person": "program/people/ada",
+}  # fmt: skip
 
 
 def main(folder: Path) -> None:
@@ -36,6 +40,8 @@ def main(folder: Path) -> None:
             page.screenshot(path=folder / "refused.png", full_page=True)
         scholar(browser, folder)
         _section(browser, folder)
+        with _trial(hours="10") as lab:
+            organizer(browser, lab, folder)
         browser.close()
 
 
@@ -78,6 +84,37 @@ def _section(browser: Any, folder: Path) -> None:
         page.wait_for_selector("text=You are attached")
         page.set_viewport_size({"width": 390, "height": 800})
         page.screenshot(path=folder / "section-phone.png")
+
+
+def organizer(browser: Any, lab: RunningLab, folder: Path) -> None:
+    """Take pictures of the organizers' pages, of a lab in which something happens."""
+    scholar, page = _logged_in(browser, lab, "ada"), _logged_in(browser, lab, "olga")
+    pages = f"http://gpulab--service.lab.localhost:{lab.port}/services/gpulab"
+    scholar.goto(f"{lab.address}/hub/spawn")
+    _insist_on(scholar, "quarter-gpu")
+    scholar.goto(f"{pages}/hours")
+    scholar.fill("#ask-hours", "3")
+    scholar.fill("#ask-reason", "a second run for the report")
+    scholar.press("#ask-hours", "Enter")
+    scholar.wait_for_selector("text=You asked for more hours")
+    page.goto(f"{pages}/program/grants/bulk?section=americas")
+    page.check("input[data-choose-all]")
+    page.fill("#hours", "0.5")
+    page.fill("#reason", "demo week")
+    page.press("#reason", "Enter")
+    page.wait_for_selector("text=Nothing is given yet")
+    page.screenshot(path=folder / "program-bulk.png", full_page=True)
+    page.click("text=Give the hours")
+    page.goto(f"{pages}/program/edit/hours/europe-africa")
+    page.fill("#hours_per_week", "12")
+    page.fill("#reason", "two more GPUs")
+    page.press("#reason", "Enter")
+    page.wait_for_selector("text=Who is affected")
+    page.screenshot(path=folder / "program-preview.png", full_page=True)
+    page.click("text=Make the change")
+    for name, path in _PROGRAM.items():
+        page.goto(f"{pages}/{path}")
+        page.screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def _trial(hours: str) -> RunningLab:

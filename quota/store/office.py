@@ -49,6 +49,19 @@ def hour_requests_of(
     return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
 
 
+def answered_requests(tx: Connection, hub_id: str, *, most: int) -> list[tuple[str, HourRequest]]:
+    """Read the requests that were answered last, with the scholars' names, the newest first."""
+    query = (
+        select(hour_requests, accounts.c.name)
+        .join(accounts, accounts.c.id == hour_requests.c.account_id)
+        .where(accounts.c.hub_id == hub_id)
+        .where(hour_requests.c.state.in_(("approved", "denied")))
+        .order_by(hour_requests.c.decided_at.desc(), hour_requests.c.id)
+        .limit(most)
+    )
+    return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
+
+
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:
     """Write a new request."""
     tx.execute(insert(hour_requests), {n: getattr(request, n) for n in _REQUEST_FIELDS})

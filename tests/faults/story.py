@@ -285,7 +285,7 @@ def _a_gpu_is_not_used(story: Story) -> None:
 
 def _all_go_home(story: Story) -> None:
     """An organizer ends one session, through hub and worker; the other's server just ends."""
-    story.desk.books.stop_lease(id_of("ada"), "organizer")
+    story.desk.office.stop(id_of("ada"), by=OLGA, reason="the lab closes for today")
     story.machine.finish("stray")
     for _ in range(3):
         story.desk.clock.advance(timedelta(seconds=15))

@@ -60,6 +60,8 @@ def test_p36_every_page_is_in_the_table() -> None:
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods or ()
+        # Those have tables of their own.
+        if not route.path.startswith(("/section/", "/program"))
     }
     assert there == {*TABLE, *OPEN}
 
