@@ -59,7 +59,7 @@ def answered_requests(tx: Connection, hub_id: str, *, most: int) -> list[tuple[s
         .order_by(hour_requests.c.decided_at.desc(), hour_requests.c.id)
         .limit(most)
     )
-    return [(row["name"], _hour_request(row)) for row in tx.execute(query).mappings()]
+    return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
 
 
 def insert_hour_request(tx: Connection, request: HourRequest) -> None:

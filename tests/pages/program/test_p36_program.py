@@ -43,7 +43,7 @@ def routes() -> set[str]:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             path = route.path.replace(":path}", "}")
-            found |= {f"{method} {path}" for method in route.methods}
+            found |= {f"{method} {path}" for method in route.methods or ()}
     return {one for one in found if one.split()[1].startswith("/program")}
 
 
