@@ -9,7 +9,18 @@ from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
 from api.metrics import Metrics
-from api.pages import assets, first, help_wanted, hours, sessions, sign_in, troubles, used, week
+from api.pages import (
+    assets,
+    first,
+    help_wanted,
+    hours,
+    news_choices,
+    sessions,
+    sign_in,
+    troubles,
+    used,
+    week,
+)
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
@@ -22,7 +33,8 @@ from quota import errors
 from quota.service import Books
 
 ROUTERS = (sign_in.router, assets.router, first.router, hours.router,
-           sessions.router, used.router, week.router, help_wanted.router)  # fmt: skip
+           sessions.router, used.router, week.router, help_wanted.router,
+           news_choices.router)  # fmt: skip
 
 
 def create_pages(
