@@ -16,6 +16,7 @@ from api.pages import (
     first,
     help_wanted,
     hours,
+    news_choices,
     section,
     section_help,
     section_person,
@@ -39,8 +40,8 @@ from quota.service import Books
 
 ROUTERS = (
     sign_in.router, assets.router, first.router, hours.router, sessions.router, used.router,
-    week.router, help_wanted.router, section.router, section_person.router, section_help.router,
-    *program.ROUTERS,
+    week.router, help_wanted.router, news_choices.router, section.router,
+    section_person.router, section_help.router, *program.ROUTERS,
 )  # fmt: skip
 
 

@@ -10,7 +10,12 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from lab.trial.running import RunningLab
 from lab.trial.text import lab_text
 
-LAB_TEXT = lab_text()
+# With a way to tell scholars things, which nothing is sent on: its address is not there.
+_CHANNELS = """
+channels:
+  mail: {title: Mail, url_file: mail, chosen_by: [scholars], to_person: true}
+"""
+LAB_TEXT = lab_text() + _CHANNELS
 _RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],

@@ -61,6 +61,11 @@ def test_an_organizer_runs_the_program(people: People) -> None:
     olga.look_around()
     page.click("text=Make the change")
     page.wait_for_selector("text=americas is changed")
+
+
+def test_every_page_of_the_program_is_whole_and_readable(people: People) -> None:
+    olga = people["olga"]
+    page = olga.page
     for path in PAGES:
         olga.open(path)
         olga.look_around()

@@ -40,6 +40,12 @@ def test_a_scholar_asks_for_hours_and_help_and_sees_the_week(people: People) -> 
     page.get_by_role("button", name="Ask for help").click()
     page.wait_for_selector("text=You are next.")
     ada.look_around()
+    page.get_by_role("link", name="News", exact=True).click()
+    page.get_by_label("It is your turn: Mail").check()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_selector("text=Your choices hold from now on.")
+    assert page.get_by_label("It is your turn: Mail").is_checked()
+    ada.look_around()
 
 
 def test_a_scholar_waits_leaves_the_line_works_and_stops(people: People, lab: RunningLab) -> None:

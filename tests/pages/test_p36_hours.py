@@ -50,6 +50,8 @@ TABLE: dict[tuple[str, str], Mapping[str, int]] = {
     ("POST", "/hours/help/{request_id}/withdraw"): OWN,
     ("POST", "/hours/consent"): SELF,
     ("POST", "/hours/attachments/{attachment_id}/end"): OWN,
+    ("GET", "/hours/news"): EVERYBODY,
+    ("POST", "/hours/news"): SELF,
 }
 
 
