@@ -128,6 +128,8 @@ def closes_within(socket: websocket.WebSocket, within_s: float) -> float:
             assert time.monotonic() - began < within_s
     except websocket.WebSocketConnectionClosedException:
         pass
+    # After the other's word of the end `close` does nothing, and the connection would stay.
+    socket.shutdown()
     took_s = time.monotonic() - began
     assert took_s < within_s
     return took_s

@@ -17,14 +17,15 @@ from quota.lab_fields import WeeklyHours
 from quota.lab_file import MOST_BYTES, LabFileError, load_lab, parse_lab
 from quota.lab_gpus import DeclaredGpu, DrainedGpu, Flavor, GpuPolicy, Image
 from quota.lab_line import LinePolicy
-from quota.lab_people import Absence, Pool, Scholar, Section, Ta
+from quota.lab_people import Absence, AttachRules, Pool, Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, ProgramWeek, RollOver
 from tests.quota.books import gpu
 
 ROOT = Path(__file__).parents[2]
 MODELS = (
     Lab, Program, ProgramWeek, DueDate, Blackout, RollOver, Section, Pool, WeeklyHours, Scholar,
-    Absence, Ta, Flavor, Image, GpuPolicy, DeclaredGpu, DrainedGpu, LinePolicy, Policy,
+    Absence, Ta, Flavor, Image, GpuPolicy, DeclaredGpu, DrainedGpu, LinePolicy, AttachRules,
+    Policy,
 )  # fmt: skip
 
 GOOD = """\
