@@ -31,6 +31,8 @@ _KINDS_OF_NOTICES: dict[str, NoticeKind] = {
 
 def news_of_advance(account: Account, ahead: Advance, lab: Lab, now: datetime) -> list[News]:
     """Tell what a tick brought to an account; asked before the account is saved."""
+    if not lab.channels:
+        return []
     found = [*news_of_notices(account.name, ahead.notices, lab)]
     if any(entry.kind == "charge" for entry in account.new_entries):
         found += used_news(account, lab, now)
