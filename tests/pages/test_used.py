@@ -9,7 +9,7 @@ from tests.api.desk import ApiDesk
 from tests.pages.browser import Browser
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_days_and_sessions_are_shown_a_page_at_a_time_and_in_the_file(
     desk: ApiDesk, ada: Browser
 ) -> None:

@@ -10,7 +10,7 @@ from tests.quota.books import Desk, hours, make_lab
 def test_what_runs_its_place_in_the_line_and_the_balance_are_of_one_moment(desk: Desk) -> None:
     desk.run("blaise")
     desk.run("ada")
-    desk.go(hours=1)
+    desk.go(every_s=300, hours=1)
     waits = desk.ask("chen")
     assert waits.lease.state == "waiting"
     found = own_hours(desk.books, "chen")
@@ -34,7 +34,7 @@ def test_whoever_leaves_the_line_or_stops_by_themselves_is_noted_so(desk: Desk) 
     waits = desk.ask("chen")
     left = desk.books.stop_lease(waits.lease.id, "scholar")
     assert (left.lease.state, left.lease.end_reason) == ("ended", "left_line")
-    desk.go(hours=1)
+    desk.go(every_s=300, hours=1)
     desk.books.stop_lease(lease_id, "scholar")
     assert [order.reason for order in desk.tick().stops] == ["scholar"]
     desk.finish(ref)
