@@ -21,6 +21,7 @@ from api.pages.sign_in import HubDoor
 from api.pages.visitor import SignInNeeded
 from quota import errors
 from quota.service import Books
+from quota.standings import Standings
 
 ROUTERS = (
     sign_in.router, assets.router, first.router, hours.router,
@@ -39,7 +40,7 @@ def create_pages(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
         door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
-        lab_file=lab_file,
+        lab_file=lab_file, standings=Standings(books),
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)
     pages.add_exception_handler(HTTPException, troubles.http)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from api.pages.looks import Looks
     from api.pages.sign_in import HubDoor
     from quota.service import Books
+    from quota.standings import Standings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Room:
     door: HubDoor
     looks: Looks
     lab_file: Path
+    standings: Standings
 
 
 async def get_room(request: Request) -> Room:

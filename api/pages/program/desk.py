@@ -42,6 +42,7 @@ OrganizingDep = Annotated[Visitor, Depends(get_organizing)]
 
 def done(room: Room, path: str, word: str) -> Response:
     """Lead to a page, which says what was done."""
+    room.standings.forget()
     answer = RedirectResponse(room.addresses.page(path), status_code=303)
     room.cookies.say(answer, word)
     return answer

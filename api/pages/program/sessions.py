@@ -12,7 +12,7 @@ from api.pages.rooms import Room, RoomDep
 from api.pages.visitor import Visitor
 from quota.errors import BadText
 from quota.office import Office
-from quota.standings import OpenSession, Standing, lab_standing
+from quota.standings import OpenSession, Standing
 
 router = APIRouter(prefix="/program/sessions")
 
@@ -64,4 +64,4 @@ def _asking(
 
 
 def _lines(room: Room) -> list[tuple[Standing, OpenSession]]:
-    return [(who, one) for who in lab_standing(room.books).people for one in who.sessions]
+    return [(who, one) for who in room.standings.now().people for one in who.sessions]
