@@ -145,6 +145,7 @@ def check_the_end(story: Story) -> None:
 EXPECTED_TRAIL = {
     "grant": 6, "incident": 1, "refund": 1, "attach": 1, "detach": 1, "request.answer": 2,
     "request.withdraw": 1, "sections.change": 2, "feed.make": 1, "feed.revoke": 1,
+    "session.stop": 1,
 }  # fmt: skip
 
 
