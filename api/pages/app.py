@@ -37,6 +37,7 @@ from api.pages.visitor import SignInNeeded
 from api.sharing import Sharing
 from quota import errors
 from quota.service import Books
+from quota.standings import Standings
 
 ROUTERS = (
     sign_in.router, assets.router, first.router, hours.router, sessions.router, used.router,
@@ -56,7 +57,7 @@ def create_pages(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
         sharing=sharing, metrics=metrics, door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
-        lab_file=lab_file,
+        lab_file=lab_file, standings=Standings(books),
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)
     pages.add_exception_handler(HTTPException, troubles.http)

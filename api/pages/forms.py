@@ -1,5 +1,6 @@
 """What people typed into forms: read with bounds, kept for them, with what is wrong beside it."""
 
+from asyncio import to_thread
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from api.problems import Problem
 from quota import errors
 
 _MOST_FIELDS = 2_000
+_LARGE_BYTES = 65_536
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -89,16 +91,27 @@ async def read_form(request: Request, room: RoomDep) -> Typed:
         raise Problem(415, "no_form", "This is no form", "Send it as an HTML form is sent.")
     body = await request.body()
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict",
-                          max_num_fields=_MOST_FIELDS)  # fmt: skip
+        # A large one takes a while; the service answers others meanwhile.
+        pairs = _pairs(body) if len(body) < _LARGE_BYTES else await to_thread(_pairs, body)
     except ValueError as error:
         raise _not_understood() from error
-    # A browser sends line ends as CR LF, whatever was typed.
-    pairs = [(name, value.replace("\r\n", "\n")) for name, value in pairs]
     typed = Typed(values=dict(pairs))
     for name, value in pairs:
         typed.lists.setdefault(name, []).append(value)
     return typed
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Read the fields of a form.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict",
+                      max_num_fields=_MOST_FIELDS)  # fmt: skip
+    # A browser sends line ends as CR LF, whatever was typed.
+    return [(name, value.replace("\r\n", "\n")) for name, value in pairs]
 
 
 async def get_sender(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from api.pages.sign_in import HubDoor
     from api.sharing import Sharing
     from quota.service import Books
+    from quota.standings import Standings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Room:
     sharing: Sharing
     metrics: Metrics
     lab_file: Path
+    standings: Standings
 
     def done(self, path: str, word: str) -> Response:
         """Lead to a page after a deed; it says what was done."""

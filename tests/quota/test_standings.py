@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from quota.amount import GpuTime
 from quota.audit import By
 from quota.outlook import gpu_outlook, section_outlooks
-from quota.standings import lab_standing
+from quota.standings import Standings, lab_standing
 from tests.quota.books import Desk, lab_with
 
 MORE = """
@@ -37,7 +37,22 @@ def test_everybody_stands_in_the_table_as_on_their_own_page(engine: Engine) -> N
         assert [(x.lease, x.charged, x.ends_at) for x in one.sessions] == [
             (x.lease, x.charged, x.ends_at) for x in view.sessions]  # fmt: skip
         assert one.week == view.week
-    assert [one.account for one in lab_standing(desk.books, section="berlin").people] == ["emeka"]
+
+
+def test_what_many_look_at_is_worked_out_once_in_a_while(engine: Engine) -> None:
+    desk = Desk(engine)
+    standings = Standings(desk.books)
+    first = standings.now()
+    assert standings.now() is first
+    assert [one.account for one in standings.now(section="berlin").people] == ["emeka"]
+    desk.office.grant(uuid4(), "ada", GpuTime.hours(2), by=By(actor="olga"), reason="x")
+    assert standings.now() is first
+    for change in (standings.forget, lambda: desk.clock.advance(timedelta(seconds=5)),
+                   lambda: desk.follow(lab_with())):  # fmt: skip
+        before = standings.now()
+        change()
+        assert standings.now() is not before
+    assert standings.now().people[0].granted == GpuTime.hours(12)
 
 
 def test_what_is_promised_is_held_against_what_is_possible(engine: Engine) -> None:

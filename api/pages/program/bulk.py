@@ -22,7 +22,7 @@ from quota.bulk import RowFault, read_csv
 from quota.errors import NoSuchThing
 from quota.listings import given_in_bulk
 from quota.office import Office
-from quota.standings import Standing, lab_standing
+from quota.standings import Standing
 from quota.views import GrantView
 
 router = APIRouter(prefix="/program/grants")
@@ -115,7 +115,7 @@ def _choosing(request: Request, organizer: Visitor, room: Room, typed: Typed) ->
         raise NoSuchThing("There is no such section.")
     people: Sequence[Standing] = ()
     if section:
-        people = lab_standing(room.books, section=section).people
+        people = room.standings.now(section=section).people
     return room.looks.page(
         request, "program_bulk.html", organizer, typed=typed, people=people,
         chosen=set(typed.all_of("who")), sections=room.books.lab.sections,

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Annotated
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends
@@ -42,9 +43,15 @@ OrganizingDep = Annotated[Visitor, Depends(get_organizing)]
 
 def done(room: Room, path: str, word: str) -> Response:
     """Lead to a page, which says what was done."""
+    room.standings.forget()
     answer = RedirectResponse(room.addresses.page(path), status_code=303)
     room.cookies.say(answer, word)
     return answer
+
+
+def person_page(name: str) -> str:
+    """Return the page of one person; a name may hold what means something in an address."""
+    return f"program/people/{quote(name, safe='')}"
 
 
 def last_day(typed: Typed, name: str, zone: ZoneInfo) -> datetime | None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.pages.forms import Typed, TypedDep
-from api.pages.program.desk import OrganizerDep, OrganizingDep, done
+from api.pages.program.desk import OrganizerDep, OrganizingDep, done, person_page
 from api.pages.program.entries import Field, blame, body_of, typed_of
 from api.pages.program.kinds import KINDS, Kind, shown_changes
 from api.pages.rooms import Room, RoomDep
@@ -209,4 +209,4 @@ def _form(request: Request, organizer: Visitor, room: Room, edit: Edit) -> HTMLR
 
 
 def _page_of(edit: Edit) -> str:
-    return f"{edit.kind.page}/{edit.name}" if edit.kind_name == "scholars" else edit.kind.page
+    return person_page(edit.name) if edit.kind_name == "scholars" else edit.kind.page

@@ -12,7 +12,7 @@ from quota.lab import Lab
 from quota.office import Office
 from quota.outlook import GpuOutlook, SectionOutlook, gpu_outlook, section_outlooks
 from quota.shown import span_text
-from quota.standings import LabStanding, lab_standing
+from quota.standings import LabStanding
 
 router = APIRouter(prefix="/program")
 
@@ -25,6 +25,7 @@ _MOST_NAMED = 5
 class ProgramView:
     """All that the overview shows."""
 
+    at: datetime
     sections: tuple[SectionOutlook, ...]
     gpus: GpuOutlook
     open_requests: int
@@ -46,10 +47,10 @@ def get_live(organizer: OrganizerDep, room: RoomDep) -> HTMLResponse:
 
 def _view(room: Room) -> ProgramView:
     books = room.books
-    standing, tick_at = lab_standing(books), books.load().oldest_tick_at
+    standing, tick_at = room.standings.now(), books.load().oldest_tick_at
     sections = section_outlooks(books.lab, standing)
     return ProgramView(
-        sections=sections, gpus=gpu_outlook(standing), tick_at=tick_at,
+        at=standing.at, sections=sections, gpus=gpu_outlook(standing), tick_at=tick_at,
         open_requests=len(Office(books).hour_requests(state="open", most=1_000)),
         troubles=[
             *_late(books.lab, tick_at, standing.at),

@@ -10,7 +10,7 @@ from api.pages.program.desk import OrganizerDep, people_of
 from api.pages.rooms import RoomDep
 from quota.errors import NoSuchThing
 from quota.lab import Lab
-from quota.standings import LabStanding, Standing, lab_standing
+from quota.standings import LabStanding, Standing
 
 router = APIRouter(prefix="/program/people")
 
@@ -37,7 +37,7 @@ def get_people(
     lab = room.books.lab
     if section and section not in lab.sections:
         raise NoSuchThing("There is no such section.")
-    standing = lab_standing(room.books, section=section or None)
+    standing = room.standings.now(section=section or None)
     return room.looks.page(
         request, "program_people.html", organizer, lines=_lines(lab, standing, section),
         sections=lab.sections, chosen=section,

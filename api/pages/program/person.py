@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.pages.forms import Typed, TypedDep, blank
-from api.pages.program.desk import OrganizerDep, OrganizingDep, done
+from api.pages.program.desk import OrganizerDep, OrganizingDep, done, person_page
 from api.pages.program.grants import give
 from api.pages.rooms import Room, RoomDep
 from api.pages.visitor import Visitor
@@ -55,7 +55,7 @@ def post_grant(
     """Give the person hours."""
     if not give(room, organizer, name, typed):
         return _page(request, organizer, room, name, grant=typed)
-    return done(room, f"program/people/{name}",
+    return done(room, person_page(name),
                 f"{name} got {typed['hours'].strip()} GPU-hours.")  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def post_section(
     name: str, request: Request, organizer: OrganizingDep, typed: TypedDep, room: RoomDep
 ) -> Response:
     """Put the person into another section."""
-    check_person(name)
+    _require_known(room, name)
     reason = typed.wants("reason", "why")
     rows = [RosterRow(line=1, name=name, section=typed["section"])]
     plan = plan_import(room.books.lab, rows, remove_others=False)
@@ -75,7 +75,7 @@ def post_section(
             Office(room.books).import_roster(plan, by=organizer.access.by, reason=reason)
     if not typed.is_good:
         return _page(request, organizer, room, name, move=typed)
-    return done(room, f"program/people/{name}", f"{name} is in {typed['section']} now.")
+    return done(room, person_page(name), f"{name} is in {typed['section']} now.")
 
 
 def _page(
@@ -94,9 +94,7 @@ def _page(
 
 def _view(room: Room, name: str) -> PersonView:
     books, office = room.books, Office(room.books)
-    check_person(name)
-    if not books.knows(name):
-        raise NoSuchAccount("The lab knows nobody of this name.")
+    _require_known(room, name)
     return PersonView(
         account=books.account(name), explanation=books.explanation(name),
         role=books.lab.role_of(name), own=books.lab.scholars.get(name),
@@ -105,3 +103,9 @@ def _view(room: Room, name: str) -> PersonView:
         requests=[one for _, one in office.hour_requests(name=name)][::-1][:_MOST],
         attachments=office.attachments_of(name)[:_MOST],
     )  # fmt: skip
+
+
+def _require_known(room: Room, name: str) -> None:
+    check_person(name)
+    if not room.books.knows(name):
+        raise NoSuchAccount("The lab knows nobody of this name.")

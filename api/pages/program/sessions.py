@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.pages.forms import Typed, TypedDep, blank
-from api.pages.program.desk import OrganizerDep, OrganizingDep, done
+from api.pages.program.desk import OrganizerDep, OrganizingDep, done, person_page
 from api.pages.rooms import Room, RoomDep
 from api.pages.visitor import Visitor
 from quota.errors import BadText
 from quota.office import Office
-from quota.standings import OpenSession, Standing, lab_standing
+from quota.standings import OpenSession, Standing
 
 router = APIRouter(prefix="/program/sessions")
 
@@ -50,7 +50,7 @@ def post_stop(
             Office(room.books).stop(lease_id, by=organizer.access.by, reason=reason)
     if not typed.is_good:
         return _asking(request, organizer, room, lease_id, typed)
-    path = f"program/people/{name}" if typed["back"] == "person" else "program/sessions"
+    path = person_page(name) if typed["back"] == "person" else "program/sessions"
     return done(room, path, f"The session of {name} is being stopped.")
 
 
@@ -64,4 +64,4 @@ def _asking(
 
 
 def _lines(room: Room) -> list[tuple[Standing, OpenSession]]:
-    return [(who, one) for who in lab_standing(room.books).people for one in who.sessions]
+    return [(who, one) for who in room.standings.now().people for one in who.sessions]

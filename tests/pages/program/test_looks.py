@@ -17,7 +17,7 @@ PAGES = {
     "program/edit/due-dates": "Short name", "program/edit/due-dates/review": "Paper review",
     "program/edit/blackouts": "Short name", "program/calendar": "Paper review",
     "program/sections": "Europe/Berlin", "program/sessions": "Sessions",
-    "program/sessions/live": "open sessions", "program/gpus": "GPU-0",
+    "program/sessions/live": "Open sessions", "program/gpus": "GPU-0",
     "program/audit": "Fingerprint", "program/settings": "hold_step_s",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 def test_the_overview_counts_and_names_what_needs_a_look(desk: ApiDesk, olga: Browser) -> None:
     page = olga.get("program").text
+    desk.books.clock.advance(timedelta(seconds=5))
     assert "The worker has not looked at the sessions yet" in page
     desk.books.run("ada", "whole")
     desk.books.ask("blaise", "whole")
