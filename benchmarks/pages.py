@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import uuid4
 
+import psutil
 from fastapi.routing import APIRoute
 
 from api.pages import assets, sign_in
@@ -185,7 +186,7 @@ def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Tim
         lab.environment["GPULAB_HUB_API_URL"] = stack.enter_context(
             fake_hub({"olga": ["custom:gpulab:admin"]})
         )
-        address, _process = stack.enter_context(service(lab))
+        address, process = stack.enter_context(service(lab))
         cookies = signed_in(address, [*everybody, *TAS.values(), "olga"])
         warm = Load(address, cookies, Times())
         warm.run(pages, _WARM_UP_S, chance)
@@ -193,12 +194,18 @@ def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Tim
         stopped = threading.Event()
         leases = threading.Thread(target=admit, args=(address, lab, times, stopped))
         load = Load(address, cookies, times)
+        cpu = psutil.Process(process.pid).cpu_times
+        before = sum(cpu()[:2])
         leases.start()
         load.run(pages, seconds, chance)
         load.close()
         stopped.set()
         leases.join()
+        spent_ms = (sum(cpu()[:2]) - before) * 1000
         lab.check()
+    count = sum(len(took) for took in times.took_s.values())
+    # Of all figures the one that other work on the machine changes least.
+    print(f"{database}: {spent_ms / count:.1f} ms of processor time for each of {count} answers")
     return [_figure(database, kind, took) for kind, took in sorted(times.took_s.items())], times
 
 
