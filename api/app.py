@@ -17,6 +17,7 @@ from api.metrics import Metrics
 from api.openapi import describe
 from api.pages.addresses import PREFIX, Addresses
 from api.pages.app import create_pages
+from api.pages.program.routers import LARGE_FORMS, LONG_FORMS
 from api.policy import LabFile
 from api.routes import (
     accounts,
@@ -54,7 +55,8 @@ ROUTERS = (
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 
-LONG_WORK = {BULK_ADDRESS: BULK_ANSWER_WITHIN_S, "/v1/refunds/": BULK_ANSWER_WITHIN_S}
+LONG_WORK = {BULK_ADDRESS: BULK_ANSWER_WITHIN_S, "/v1/refunds/": BULK_ANSWER_WITHIN_S,
+             **LONG_FORMS}  # fmt: skip
 
 
 def create_app(
@@ -88,7 +90,7 @@ def create_app(
     )
     problems.install(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes,
-                       larger={BULK_ADDRESS: BULK_LIMIT_BYTES})  # fmt: skip
+                       larger={BULK_ADDRESS: BULK_LIMIT_BYTES, **LARGE_FORMS})  # fmt: skip
     # Added last, so it is outermost: it answers for everything inside it.
     app.add_middleware(Envelope, answer_within_s=settings.answer_within_s, longer=LONG_WORK)
     for router in ROUTERS:
@@ -100,6 +102,7 @@ def create_app(
     pages = create_pages(
         books, identities, asks_hub, addresses=Addresses(settings.public_host),
         secret=settings.secret("service_token"), sharing=sharing, metrics=app.state.metrics,
+        lab_file=settings.lab_file,
     )  # fmt: skip
     app.mount(PREFIX, pages)
     _build_routes(app)

@@ -17,23 +17,11 @@ from hub.hooks import HasLab
 from hub.replies import Account, Notice, Session
 from hub.spawn_page import balance_text, resets_text
 from quota.lab import Lab
-from quota.shown import moment_text, span_text
+from quota.shown import GPU_TEXTS, LEASE_TEXTS, moment_text, span_text
 
 _FRESH_S = 5.0
 _REMEMBERED_MOST = 10_000
 _NOTICES_FOR = timedelta(hours=24)
-_STATES = {
-    "waiting": "waiting in the line",
-    "held": "starting",
-    "active": "running",
-    "stopping": "stopping",
-}
-_GPU_TEXTS = {
-    "active": "in use",
-    "training": "in use",
-    "holding": "not used, but its memory is held",
-    "empty": "not used",
-}
 # A warning that a GPU is idle is shown as long as it will be given away within this time.
 _SOON = timedelta(minutes=15)
 _AWAY = {
@@ -188,13 +176,13 @@ def _state(one: Session, account: Account) -> str:
         return f"your turn: a GPU is kept for you until {_moment(one.turn_until, account)}"
     if one.keeps_place:
         return "in the line: your place is kept while you have another session"
-    return _STATES.get(one.state, one.state)
+    return LEASE_TEXTS.get(one.state, one.state)
 
 
 def _gpu(one: Session, account: Account) -> str:
     """Say what a session does with its GPU, where that is known and matters."""
     state = one.gpu_state
-    text = "" if state is None else _GPU_TEXTS.get(state.state, "")
+    text = "" if state is None else GPU_TEXTS.get(state.state, "")
     if state is None or state.release_at is None:
         return text
     left = _left(state.release_at, account.server_time)

@@ -132,6 +132,7 @@ def _account_view(
         ),
         charges=_charges(tx, account.id),
         notices=_notices(tx, account.id),
+        runs_out_at=runs_out,
     )
 
 
@@ -144,12 +145,16 @@ def explanation_view(
         NoSuchAccount: neither the lab nor the books know the person.
 
     """
-    view = account_view(tx, lab, hub_id, name, now=now)
-    row = reads.account_row(tx, hub_id, name)
+    return explanation_of(tx, account_view(tx, lab, hub_id, name, now=now), now=now)
+
+
+def explanation_of(tx: Connection, view: AccountView, *, now: datetime) -> Explanation:
+    """Explain the very balance that was just looked at."""
+    row = reads.account_row(tx, view.hub_id, view.account)
     uses = [] if row is None else lot_uses(tx, row["id"], [lot.id for lot in view.lots])
     unposted = GpuTime.total(lot.remaining for lot in view.lots if lot.is_usable(now))
     return Explanation(
-        account=name, balance=view.balance, held=view.held, available=view.available,
+        account=view.account, balance=view.balance, held=view.held, available=view.available,
         lines=explain(view.lots, uses, debt=view.debt, now=now,
                       unposted=unposted - view.debt - view.balance),
     )  # fmt: skip

@@ -74,10 +74,15 @@ def plan_grants(bulk_id: UUID, rows: Sequence[GrantRow], lab: Lab, now: datetime
         if what is not None:
             faults.append(RowFault(line=row.line, account=row.account[:100], what=what))
             continue
-        grant_id = uuid5(bulk_id, row.account)
-        grants.append(PlannedGrant(id=grant_id, row=row, amount=GpuTime.parse(row.hours)))
+        grants.append(PlannedGrant(id=bulk_grant_id(bulk_id, row.account), row=row,
+                                   amount=GpuTime.parse(row.hours)))  # fmt: skip
     return BulkPlan(id=bulk_id, grants=tuple(grants), faults=tuple(faults),
                     fingerprint=_fingerprint(bulk_id, rows))  # fmt: skip
+
+
+def bulk_grant_id(bulk_id: UUID, account: str) -> UUID:
+    """Return the id of one person's grant, the same however often the bulk is sent."""
+    return uuid5(bulk_id, account)
 
 
 def read_csv(text: str, *, until: datetime | None = None) -> tuple[list[GrantRow], list[RowFault]]:

@@ -19,7 +19,10 @@ STEPS = frozenset({
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
-    "feed_made", "feed_revoked", "choices_made",
+    "feed_made", "feed_revoked", "choices_made", "hand_raised", "help_changed", "consent_chosen",
+    "session_stopped",
+    # a session, and whoever keeps the hub's shares
+    "session_opened", "unshared",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
     "note_states", "release_gpu", "tell_forgotten",

@@ -4,6 +4,7 @@ Like `quota.office`, one transaction each, the account's lock first, no network 
 do leaves a line on the audit trail.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +15,9 @@ from quota.attachments import Attachment
 from quota.audit import By
 from quota.desk import Desk, open_desk, open_desk_of_lease
 from quota.errors import AlreadyDecided, BadText, IdConflict, NoSuchAccount, NoSuchThing
+from quota.help_news import claimed_news, raised_news
 from quota.help_queue import HelpRequest
+from quota.outbox import tell
 from quota.plain_text import check_person, check_text
 from quota.service import Books
 from quota.store import help as rows
@@ -74,16 +77,17 @@ class Helping:
             if rows.open_request(tx, desk.account.id) is not None:
                 raise AlreadyDecided("You ask for help already; withdraw that first.")
             rows.insert_request(tx, wanted)
-            # The TAs of the section are told here, in this transaction: `quota.outbox.tell`.
+            tell(tx, desk.lab, desk.account.hub_id, raised_news(desk.lab, name, wanted))
             _note(desk, by, "help.raise", wanted)
             return wanted
 
     def claim(self, request_id: UUID, *, by: By) -> tuple[HelpRequest, HelpRequest]:
         """Take a request up as a TA; return it as it was and as it is."""
-        with transaction(self.books.engine, step="help_claimed") as tx:
-            desk, before = self._locked(tx, request_id)
-            after = queue.claimed(before, by.actor, at=desk.now)
-            return before, _write(desk, before, after, by, "help.claim")
+
+        def claim(desk: Desk, before: HelpRequest) -> HelpRequest:
+            return queue.claimed(before, by.actor, at=desk.now)
+
+        return self._change(request_id, by, "help.claim", claim)
 
     def hand_over(self, request_id: UUID, to: str | None, *, by: By) -> HelpRequest:
         """Pass a request to another TA of the section, or back into the queue.
@@ -92,27 +96,30 @@ class Helping:
             NoSuchAccount: the other is no TA of this section.
 
         """
-        with transaction(self.books.engine, step="help_handed_over") as tx:
-            desk, before = self._locked(tx, request_id)
+
+        def hand_over(desk: Desk, before: HelpRequest) -> HelpRequest:
             if to is not None and (desk.section is None or to not in desk.section.tas):
                 raise NoSuchAccount("Only a TA of the scholar's section can take it over.")
-            after = queue.handed_over(before, by.actor, to, at=desk.now)
-            return _write(desk, before, after, by, "help.hand_over")
+            return queue.handed_over(before, by.actor, to, at=desk.now)
+
+        return self._change(request_id, by, "help.hand_over", hand_over)[1]
 
     def resolve(self, request_id: UUID, answer: str, *, by: By) -> HelpRequest:
         """Close a request that was helped."""
         check_text(answer, "The answer")
-        with transaction(self.books.engine, step="help_resolved") as tx:
-            desk, before = self._locked(tx, request_id)
-            after = queue.resolved(before, by.actor, answer, at=desk.now)
-            return _write(desk, before, after, by, "help.resolve")
+
+        def resolve(desk: Desk, before: HelpRequest) -> HelpRequest:
+            return queue.resolved(before, by.actor, answer, at=desk.now)
+
+        return self._change(request_id, by, "help.resolve", resolve)[1]
 
     def withdraw(self, request_id: UUID, *, by: By) -> HelpRequest:
         """Take a request back as its scholar."""
-        with transaction(self.books.engine, step="help_withdrawn") as tx:
-            desk, before = self._locked(tx, request_id)
-            after = queue.withdrawn(before, by.actor, at=desk.now)
-            return _write(desk, before, after, by, "help.withdraw")
+
+        def withdraw(desk: Desk, before: HelpRequest) -> HelpRequest:
+            return queue.withdrawn(before, by.actor, at=desk.now)
+
+        return self._change(request_id, by, "help.withdraw", withdraw)[1]
 
     def asker(self, request_id: UUID) -> str:
         """Tell whose a request is.
@@ -204,11 +211,21 @@ class Helping:
         books = self.books
         return open_desk(tx, books.lab, books.hub_id, name, now=books.clock.now())
 
-    def _locked(self, tx: Connection, request_id: UUID) -> tuple[Desk, HelpRequest]:
-        desk = self._desk(tx, self._asker(tx, request_id))
-        request = rows.help_request(tx, request_id, lock=True)
-        assert request is not None, "requests for help are never deleted"
-        return desk, request
+    def _change(
+        self, request_id: UUID, by: By, action: str,
+        change: Callable[[Desk, HelpRequest], HelpRequest],
+    ) -> tuple[HelpRequest, HelpRequest]:  # fmt: skip
+        """Change a request under its scholar's lock; return it as it was and as it is."""
+        with transaction(self.books.engine, step="help_changed") as tx:
+            desk = self._desk(tx, self._asker(tx, request_id))
+            before = rows.help_request(tx, request_id, lock=True)
+            assert before is not None, "requests for help are never deleted"
+            after = change(desk, before)
+            if after != before:
+                rows.update_request(tx, after)
+                _tell_who_helps(desk, before, after)
+                _note(desk, by, action, after, before)
+            return before, after
 
     def _asker(self, tx: Connection, request_id: UUID) -> str:
         request = rows.help_request(tx, request_id)
@@ -225,13 +242,10 @@ def _same(earlier: HelpRequest, wanted: HelpRequest) -> HelpRequest:
     return earlier
 
 
-def _write(
-    desk: Desk, before: HelpRequest, after: HelpRequest, by: By, action: str
-) -> HelpRequest:
-    if after != before:
-        rows.update_request(desk.tx, after)
-        _note(desk, by, action, after, before)
-    return after
+def _tell_who_helps(desk: Desk, before: HelpRequest, after: HelpRequest) -> None:
+    if after.claimed_by != before.claimed_by:
+        news = claimed_news(desk.account.name, after, desk.now)
+        tell(desk.tx, desk.lab, desk.account.hub_id, news)
 
 
 def _note(

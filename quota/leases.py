@@ -19,6 +19,7 @@ LeaseState = Literal["waiting", "held", "active", "stopping", "ended"]
 StopReason = Literal[
     "person", "left_line", "spawn_failed", "server_gone", "organizer", "exhausted", "orphan",
     "not_there", "never_started", "not_admitted", "blackout", "idle", "reserved", "gpu_lost",
+    "scholar",
 ]  # fmt: skip
 
 # The name, that no server can have, of a place in the line that is kept for its holder while they
@@ -27,6 +28,7 @@ KEPT_PLACE = "#line"
 
 END_TEXTS: dict[str, str] = {
     "person": "The session was stopped from the hub.",
+    "scholar": "The session was stopped on the page of GPU-hours.",
     "left_line": "The place in the line was given up.",
     "spawn_failed": "The server could not be started.",
     "server_gone": "The server ended by itself.",

@@ -13,13 +13,14 @@ from quota.clock import ms_between
 from quota.endings import closing, ending_of, runs_out_at
 from quota.forecast import Lengths, Running, forecast
 from quota.lab import Lab
+from quota.leases import Lease
 from quota.ledger import Account
 from quota.requests import Asked
 from quota.store import reads
 from quota.store.usage import session_lengths
 from quota.turns import room_of, the_line
 from quota.views import LineView
-from quota.waiting import Place
+from quota.waiting import Place, place_of
 from quota.wording import WAIT_TEXTS, kept_text, order_text
 
 # Everybody in the line asks every two seconds; what they are told changes slowly.
@@ -75,6 +76,23 @@ def line_view(
         estimated_wait_s=None if at is None else max(0, ms_between(now, at)) // 1000,
         offered=False,
     )
+
+
+def line_now(
+    tx: Connection, lab: Lab, account: Account, lease: Lease, *, now: datetime,
+    forecasts: Forecasts,
+) -> LineView:  # fmt: skip
+    """Show where somebody stands who only looks, and does not ask for the turn."""
+    room = room_of(lab, reads.gpu_uses(tx, account.hub_id), now)
+    others = [one for one in the_line(tx, lab, account.hub_id, now) if one.lease_id != lease.id]
+    place = place_of(reads.waiter_of(lease, account.name), others, room, now=now)
+    reason: str = place.why_not
+    if not room.gpus:
+        reason = "no_gpus_known"
+    elif lease.gpu_uuid is not None or place.slot is not None:
+        reason = "not_there"
+    asked = Asked(lease=lease, place=place, wait_reason=reason)
+    return line_view(tx, lab, account, asked, now=now, forecasts=forecasts)
 
 
 def _text(lab: Lab, name: str, asked: Asked, place: Place, reason: str) -> str:

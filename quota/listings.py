@@ -11,6 +11,7 @@ from uuid import UUID
 from quota import answers
 from quota.amount import GpuTime
 from quota.budgets import budget_left
+from quota.bulk import bulk_grant_id
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
@@ -66,6 +67,21 @@ def grants(
         return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
 
 
+def newest_grants(books: Books, *, name: str | None = None, most: int) -> list[GrantView]:
+    """List what people gave last, to one account or to all, the newest first."""
+    with reading(books.engine) as tx:
+        found = lists.newest_grants(tx, books.hub_id, account=name, most=most)
+        return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
+
+
+def given_in_bulk(books: Books, bulk_id: UUID) -> list[GrantView]:
+    """List what one bulk grant gave, by name."""
+    ids = [bulk_grant_id(bulk_id, name) for name in account_names(books)]
+    with reading(books.engine) as tx:
+        found = lists.grants_named(tx, books.hub_id, ids)
+        return [answers.grant_view(row, books.hub_id, row["name"]) for row in found]
+
+
 def hour_requests(
     books: Books, *, name: str | None, after: tuple[datetime, UUID] | None, most: int
 ) -> list[tuple[str, HourRequest]]:
@@ -74,6 +90,15 @@ def hour_requests(
     with reading(books.engine) as tx:
         found = office.hour_requests_of(tx, books.hub_id, account=name, after=after, most=most)
     return [(who, one.as_of(now)) for who, one in found]
+
+
+def newest_requests(books: Books, name: str, *, most: int) -> list[HourRequest]:
+    """List somebody's own requests for hours as they are now, the newest first."""
+    now = books.clock.now()
+    with reading(books.engine) as tx:
+        found = office.hour_requests_of(tx, books.hub_id, account=name, most=most,
+                                        newest_first=True)  # fmt: skip
+    return [one.as_of(now) for _, one in found]
 
 
 def help_requests(

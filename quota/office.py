@@ -11,15 +11,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from quota import amending, answers, asking, attaching, giving, refunding
+from quota import amending, answers, asking, attaching, giving, refunding, stopping
 from quota.amount import GpuTime
 from quota.attachments import Attachment, AttachMode, DetachReason
 from quota.audit import AuditLine, By, TrailHead, faults_of_trail
 from quota.bulk import BulkPlan
 from quota.bulk_giving import give_many
-from quota.desk import Desk, open_desk
-from quota.errors import NoSuchAccount, NoSuchThing
+from quota.desk import Desk, open_desk, open_desk_of_lease
+from quota.errors import BadText, NoSuchAccount, NoSuchThing
 from quota.hour_requests import HourRequest
+from quota.leases import Lease
 from quota.ledger import LotSource
 from quota.plain_text import check_person, check_text
 from quota.refunding import Incident, RefundView
@@ -126,6 +127,29 @@ class Office:
         seen = [(who, one.as_of(now)) for who, one in found]
         return [(who, one) for who, one in seen if state is None or one.state == state]
 
+    def answered_requests(self, *, most: int) -> list[tuple[str, HourRequest]]:
+        """List the requests that were answered last, the newest first."""
+        with reading(self.books.engine) as tx:
+            return rows.answered_requests(tx, self.books.hub_id, most=most)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def stop(self, lease_id: UUID, *, by: By, reason: str) -> Lease:
+        """Ask for the end of somebody's session, and tell them why; safe to repeat.
+
+        Raises:
+            NoSuchLease: nobody has it.
+            BadText: the reason is not one line of plain text.
+
+        """
+        if not reason.strip():
+            raise BadText("The reason may not be empty; the scholar will see it.")
+        check_text(reason, "The reason")
+        books = self.books
+        with transaction(books.engine, step="session_stopped") as tx:
+            desk = open_desk_of_lease(tx, books.lab, lease_id, now=books.clock.now())
+            return stopping.stop_as_organizer(desk, lease_id, by=by, reason=reason)
+
     # -- attachments ---------------------------------------------------------------------------
 
     def attach(
@@ -226,11 +250,21 @@ class Office:
     # -- the trail -----------------------------------------------------------------------------
 
     def trail(
-        self, *, after: int = 0, subject: str | None = None, most: int = 200
-    ) -> list[AuditLine]:
+        self, *, after: int = 0, subject: str | None = None, actor: str | None = None,
+        most: int = 200,
+    ) -> list[AuditLine]:  # fmt: skip
         """Read who did what, from a line on."""
         with reading(self.books.engine) as tx:
-            return list(trail.audit_lines(tx, after=after, subject=subject, most=most))
+            return list(trail.audit_lines(tx, after=after, subject=subject, actor=actor,
+                                          most=most))  # fmt: skip
+
+    def trail_before(
+        self, before: int | None, *, actor: str | None = None, subject: str | None = None,
+        most: int = 100,
+    ) -> list[AuditLine]:  # fmt: skip
+        """Read the newest lines, or those before one, the newest first."""
+        with reading(self.books.engine) as tx:
+            return trail.newest_lines(tx, before=before, actor=actor, subject=subject, most=most)
 
     def trail_head(self) -> TrailHead:
         """Tell number and hash of the last line, to be kept elsewhere."""

@@ -32,6 +32,9 @@ from quota.store import slots, writes
 from quota.turns import notice_of_yielding, place_at, room_of, with_use, without_lost_offer
 from quota.waiting import Place
 
+# What it is called when somebody who only waits is stopped by themselves.
+_LEFT = {"person": "left_line", "scholar": "left_line"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -152,7 +155,7 @@ def _wait_for_end_of(desk: Desk, rival: Lease, lease: Lease) -> Asked:
 
 def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
     if lease.state == "waiting":
-        return ended(lease, reason=reason if reason != "person" else "left_line", at=now)
+        return ended(lease, reason=_LEFT.get(reason, reason), at=now)
     if lease.state in ("held", "active"):
         return stopping(lease, reason=reason, at=now)
     return lease

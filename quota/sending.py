@@ -12,10 +12,12 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from quota.entitlement import current_week
+from quota.help_news import UNCLAIMED_AFTER, unclaimed_news
 from quota.lab import Lab
 from quota.news import week_news
 from quota.outbox import tell
 from quota.service import Books
+from quota.store import help as help_rows
 from quota.store import outbox as rows
 from quota.store.engine import reading, transaction
 from quota.telling import KINDS, Letter, News, send_at
@@ -54,6 +56,7 @@ class Outbox:
         self.waited_s = 0.0
         """At the last look: how long the oldest letter has waited that could have been sent."""
         self._weeks_told: set[tuple[str, datetime]] = set()
+        self._hands_told: set[str] = set()
         self._forgot_at: datetime | None = None
 
     def claim(self) -> Claim:
@@ -62,11 +65,12 @@ class Outbox:
         with reading(self.books.engine) as tx:
             since = rows.oldest_due(tx, self.books.hub_id, now)
             weeks = self._weeks_begun(tx, now)
+            hands = self._hands_unclaimed(tx, now)
         self.waited_s = 0.0 if since is None else (now - since).total_seconds()
-        if since is None and not weeks:
+        if since is None and not weeks and not hands:
             return claim  # nearly always: no writer's lock for that
         with transaction(self.books.engine, step="letters_claimed") as tx:
-            tell(tx, self.books.lab, self.books.hub_id, weeks)
+            tell(tx, self.books.lab, self.books.hub_id, [*weeks, *hands])
             for letter in rows.due_letters(tx, self.books.hub_id, now, most=_MOST_AT_ONCE):
                 end = _end_of(letter, self.books.lab, now)
                 if end is None:
@@ -80,6 +84,7 @@ class Outbox:
                 rows.forget_letters(tx, now - _KEPT_FOR)
                 self._forgot_at = now
         self._weeks_told |= {(one.person, one.at) for one in weeks}
+        self._hands_told |= {one.occasion for one in hands}
         return claim
 
     def settle(
@@ -114,6 +119,18 @@ class Outbox:
         new = sorted(begun.keys() - self._weeks_told)
         self._weeks_told &= begun.keys()
         return [begun[key] for key in new]
+
+    def _hands_unclaimed(self, tx: Connection, now: datetime) -> list[News]:
+        """Tell which hands have been up for long; each once, whoever has told of it before."""
+        lab = self.books.lab
+        if not lab.channels:
+            return []
+        waiting = help_rows.waiting_requests(tx, self.books.hub_id)
+        late = [one for name, request in waiting if now - request.raised_at >= UNCLAIMED_AFTER
+                for one in unclaimed_news(lab, name, request)]  # fmt: skip
+        new = [one for one in late if one.occasion not in self._hands_told]
+        self._hands_told &= {one.occasion for one in late}
+        return new
 
 
 def next_try(letter: Letter, lab: Lab, now: datetime) -> datetime | None:

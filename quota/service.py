@@ -56,7 +56,7 @@ class Books:
         self._reloading = threading.Lock()
         self._readiness = Readiness(engine, clock, hub_id)
         self._calm = CalmAccounts()
-        self._forecasts = Forecasts()
+        self.forecasts = Forecasts()
 
     # -- the rules in force --------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Books:
             desk.takes_late = takes_late and tx.dialect.name == "postgresql"
             asked = requests.request(desk, lease_id, wanted, present=present)
             return asked, answers.lease_view(tx, self.lab, desk.account, asked, now=now,
-                                      forecasts=self._forecasts)  # fmt: skip
+                                      forecasts=self.forecasts)  # fmt: skip
 
     def stop_lease(self, lease_id: UUID, reason: str) -> LeaseView:
         """Ask for the end of a lease; safe to repeat.
@@ -136,7 +136,7 @@ class Books:
             lease = requests.stop(desk, lease_id, reason)
             asked = requests.Asked(lease=lease, slot=desk.gpu)
             return answers.lease_view(tx, self.lab, desk.account, asked, now=now,
-                                      forecasts=self._forecasts)  # fmt: skip
+                                      forecasts=self.forecasts)  # fmt: skip
 
     def keep_place(self, lease_id: UUID) -> LeaseView:
         """Keep a place in the line while its holder starts on a CPU; safe to repeat.
@@ -150,7 +150,7 @@ class Books:
             desk = open_desk_of_lease(tx, self.lab, lease_id, now=now)
             asked = requests.Asked(lease=keep(desk, desk.lease(lease_id)), slot=desk.gpu)
             return answers.lease_view(tx, self.lab, desk.account, asked, now=now,
-                                      forecasts=self._forecasts)  # fmt: skip
+                                      forecasts=self.forecasts)  # fmt: skip
 
     def ask_for_kept_places(self) -> None:
         """Ask once for each place in the line that is kept, as its holder's page would."""
@@ -176,7 +176,7 @@ class Books:
             account = reads.account_of(row, [])
             asked = requests.Asked(lease=lease)
             return answers.lease_view(tx, self.lab, account, asked, now=self.clock.now(),
-                                      forecasts=self._forecasts)  # fmt: skip
+                                      forecasts=self.forecasts)  # fmt: skip
 
     # -- what people look at -----------------------------------------------------------------
 

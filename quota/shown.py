@@ -3,6 +3,21 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+LEASE_TEXTS = {
+    "waiting": "waiting in the line",
+    "held": "starting",
+    "active": "running",
+    "stopping": "stopping",
+    "ended": "ended",
+}
+# What a session does with its GPU, where that is known.
+GPU_TEXTS = {
+    "active": "in use",
+    "training": "in use",
+    "holding": "not used, but its memory is held",
+    "empty": "not used",
+}
+
 
 def moment_text(at: datetime, time_zone: str) -> str:
     """Write an instant for people: 'Monday, 30 November at 00:00 (Europe/Berlin)'."""

@@ -95,6 +95,8 @@ class AccountView:
     sessions: tuple[SessionView, ...]
     charges: tuple[ChargeView, ...]
     notices: tuple[NoticeView, ...]
+    runs_out_at: datetime | None = None
+    """When the hours are used up if what runs now goes on; None while that is not in sight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

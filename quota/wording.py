@@ -8,7 +8,8 @@ from quota.lab_people import Section
 from quota.leases import Lease
 
 WAIT_TEXTS: dict[str, str] = {
-    "all_taken": "All GPUs of this kind are taken. You keep your place while this page is open.",
+    "all_taken": "All GPUs of this kind are taken. You keep your place while the waiting page is "
+    "open.",
     "reserved": "What is free is kept for the co-working hours of another section.",
     "kept_for_larger": "A GPU is being kept free for a larger session that has waited longer.",
     "many_starting": "Your turn has come; other sessions are starting just now.",
@@ -22,7 +23,7 @@ def kept_text(title: str, starts_at: datetime, ends_at: datetime) -> str:
     """Say for whom a free GPU is kept, on the clocks of the instants."""
     return (
         f"A GPU is free, but kept for the co-working hours of {title}, {starts_at:%A %H:%M} to "
-        f"{ends_at:%H:%M} ({ends_at:%Z}). You keep your place while this page is open."
+        f"{ends_at:%H:%M} ({ends_at:%Z}). You keep your place while the waiting page is open."
     )
 
 

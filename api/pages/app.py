@@ -1,5 +1,7 @@
 """The pages as an application of their own, mounted where the hub's proxy leads people."""
 
+from pathlib import Path
+
 import httpx2
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,16 +14,22 @@ from api.metrics import Metrics
 from api.pages import (
     assets,
     first,
+    help_wanted,
     hours,
+    news_choices,
     section,
     section_help,
     section_person,
+    sessions,
     sign_in,
     troubles,
+    used,
+    week,
 )
 from api.pages.addresses import Addresses
 from api.pages.cookies import Cookies
 from api.pages.looks import Looks
+from api.pages.program import routers as program
 from api.pages.rooms import Room
 from api.pages.sealed import Seal
 from api.pages.sign_in import HubDoor
@@ -31,14 +39,15 @@ from quota import errors
 from quota.service import Books
 
 ROUTERS = (
-    sign_in.router, assets.router, first.router, hours.router, section.router,
-    section_person.router, section_help.router,
+    sign_in.router, assets.router, first.router, hours.router, sessions.router, used.router,
+    week.router, help_wanted.router, news_choices.router, section.router,
+    section_person.router, section_help.router, *program.ROUTERS,
 )  # fmt: skip
 
 
 def create_pages(
     books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
-    secret: str, sharing: Sharing, metrics: Metrics,
+    secret: str, sharing: Sharing, metrics: Metrics, lab_file: Path,
 ) -> FastAPI:  # fmt: skip
     """Build the pages on the service's own books and identities."""
     pages = FastAPI(title="gpulab pages", docs_url=None, redoc_url=None, openapi_url=None)
@@ -47,6 +56,7 @@ def create_pages(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
         sharing=sharing, metrics=metrics, door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
+        lab_file=lab_file,
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)
     pages.add_exception_handler(HTTPException, troubles.http)

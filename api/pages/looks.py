@@ -53,7 +53,8 @@ class Looks:
         )  # fmt: skip
         self._environment.filters |= {
             "hours": GpuTime.hours_text, "span": span_text, "cost": cost_text,
-            "moment": self._moment, "day": self._day, "ago": self._ago,
+            "moment": self._moment, "day": self._day, "ago": self._ago, "left": self._left,
+            "since": self._since, "clock": self._clock_time, "when": self._when,
         }  # fmt: skip
         self._environment.globals |= {
             "asset": asset_url, "hub": addresses.hub, "page": addresses.page, "prefix": PREFIX,
@@ -95,16 +96,36 @@ class Looks:
         """Write an instant for people, with the exact one for programs."""
         if at is None:
             return Markup()
-        exact = at.astimezone(UTC).isoformat(timespec="seconds")
-        return Markup('<time datetime="{}">{}</time>').format(exact, moment_text(at, time_zone))
+        return _time(at, moment_text(at, time_zone))
+
+    def _when(self, at: datetime | None, time_zone: str = "UTC") -> Markup:
+        """Write an instant on a page that has said in which zone its times are."""
+        return Markup() if at is None else _time(at, moment_text(at, time_zone).partition(" (")[0])
 
     def _day(self, at: datetime, time_zone: str = "UTC") -> str:
         return moment_text(at, time_zone).partition(" at ")[0]
+
+    def _left(self, at: datetime) -> str:
+        """Say how long it is until an instant."""
+        return span_text(max(0, int((at - self._clock.now()).total_seconds())))
+
+    def _since(self, at: datetime) -> str:
+        """Say how long it has been since an instant."""
+        return span_text(max(0, int((self._clock.now() - at).total_seconds())))
+
+    def _clock_time(self, at: datetime, time_zone: str = "UTC") -> Markup:
+        """Write an instant of a day that has been named already."""
+        return _time(at, moment_text(at, time_zone).partition(" at ")[2].partition(" (")[0])
 
     def _ago(self, at: datetime) -> str:
         """Say how long ago something was."""
         seconds = int((self._clock.now() - at).total_seconds())
         return "just now" if seconds < 60 else f"{span_text(seconds)} ago"
+
+
+def _time(at: datetime, shown: str) -> Markup:
+    exact = at.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(exact, shown)
 
 
 def _zone_of(visitor: Visitor | None, lab: Lab) -> str:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from api.auth import Identities
     from api.metrics import Metrics
     from api.pages.addresses import Addresses
@@ -30,6 +33,13 @@ class Room:
     looks: Looks
     sharing: Sharing
     metrics: Metrics
+    lab_file: Path
+
+    def done(self, path: str, word: str) -> Response:
+        """Lead to a page after a deed; it says what was done."""
+        answer = RedirectResponse(self.addresses.page(path), status_code=303)
+        self.cookies.say(answer, word)
+        return answer
 
 
 async def get_room(request: Request) -> Room:

@@ -36,10 +36,12 @@ def open_request(tx: Connection, account_id: int) -> HelpRequest | None:
 
 def help_requests_of(
     tx: Connection, hub_id: str, *, account: str | None = None, state: str | None = None,
-    after: tuple[datetime, UUID] | None = None, most: int = 200,
+    after: tuple[datetime, UUID] | None = None, most: int = 200, newest_first: bool = False,
 ) -> list[tuple[str, HelpRequest]]:  # fmt: skip
-    """Read requests with the scholars' names, the oldest first."""
-    query = _of_hub(hub_id).order_by(help_requests.c.raised_at, help_requests.c.id).limit(most)
+    """Read requests with the scholars' names, the oldest first unless told otherwise."""
+    order = (help_requests.c.raised_at, help_requests.c.id)
+    order_by = (one.desc() for one in order) if newest_first else order
+    query = _of_hub(hub_id).order_by(*order_by).limit(most)
     if account is not None:
         query = query.where(accounts.c.name == account)
     if state is not None:

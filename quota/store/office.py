@@ -29,14 +29,15 @@ def hour_request(tx: Connection, request_id: UUID, *, lock: bool = False) -> Hou
 
 def hour_requests_of(
     tx: Connection, hub_id: str, *, account: str | None = None, state: str | None = None,
-    after: tuple[datetime, UUID] | None = None, most: int = 200,
+    after: tuple[datetime, UUID] | None = None, most: int = 200, newest_first: bool = False,
 ) -> list[tuple[str, HourRequest]]:  # fmt: skip
-    """Read requests with the scholars' names, the oldest first."""
+    """Read requests with the scholars' names, the oldest first unless told otherwise."""
+    order = (hour_requests.c.asked_at, hour_requests.c.id)
     query = (
         select(hour_requests, accounts.c.name)
         .join(accounts, accounts.c.id == hour_requests.c.account_id)
         .where(accounts.c.hub_id == hub_id)
-        .order_by(hour_requests.c.asked_at, hour_requests.c.id)
+        .order_by(*((one.desc() for one in order) if newest_first else order))
         .limit(most)
     )
     if account is not None:
@@ -45,6 +46,19 @@ def hour_requests_of(
         query = query.where(hour_requests.c.state == state)
     if after is not None:
         query = query.where(later(hour_requests, "asked_at", after))
+    return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
+
+
+def answered_requests(tx: Connection, hub_id: str, *, most: int) -> list[tuple[str, HourRequest]]:
+    """Read the requests that were answered last, with the scholars' names, the newest first."""
+    query = (
+        select(hour_requests, accounts.c.name)
+        .join(accounts, accounts.c.id == hour_requests.c.account_id)
+        .where(accounts.c.hub_id == hub_id)
+        .where(hour_requests.c.state.in_(("approved", "denied")))
+        .order_by(hour_requests.c.decided_at.desc(), hour_requests.c.id)
+        .limit(most)
+    )
     return [(row["name"], hour_request_of(row)) for row in tx.execute(query).mappings()]
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, insert, select, update
 
 from quota.audit import AuditLine, By, TrailHead, as_json, line_hash
 from quota.store.tables import audit, audit_head
@@ -41,20 +42,40 @@ def trail_head(tx: Connection) -> TrailHead:
     return TrailHead(row.seq, row.head)
 
 
+def newest_lines(
+    tx: Connection, *, before: int | None, actor: str | None, subject: str | None, most: int
+) -> list[AuditLine]:
+    """Read the newest lines, or those before one, the newest first."""
+    query = _of(select(audit), actor, subject).order_by(audit.c.seq.desc()).limit(most)
+    if before is not None:
+        query = query.where(audit.c.seq < before)
+    return [_line(row) for row in tx.execute(query).mappings()]
+
+
 def audit_lines(
-    tx: Connection, *, after: int = 0, subject: str | None = None, most: int | None = None
-) -> Iterator[AuditLine]:
+    tx: Connection, *, after: int = 0, subject: str | None = None, actor: str | None = None,
+    most: int | None = None,
+) -> Iterator[AuditLine]:  # fmt: skip
     """Read the trail in order, a page at a time, so that a long one fits in memory."""
     left = most
     while left is None or left > 0:
-        query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq)
-        if subject is not None:
-            query = query.where(audit.c.subject == subject)
+        query = _of(select(audit), actor, subject).where(audit.c.seq > after)
+        query = query.order_by(audit.c.seq)
         page = _PAGE if left is None else min(_PAGE, left)
         rows = tx.execute(query.limit(page)).mappings().all()
         for row in rows:
-            yield AuditLine(**{name: row[name] for name in _FIELDS})
+            yield _line(row)
         if len(rows) < page:
             return
         after = rows[-1]["seq"]
         left = None if left is None else left - len(rows)
+
+
+def _of(query: Select[Any], actor: str | None, subject: str | None) -> Select[Any]:
+    if actor is not None:
+        query = query.where(audit.c.actor == actor)
+    return query if subject is None else query.where(audit.c.subject == subject)
+
+
+def _line(row: RowMapping) -> AuditLine:
+    return AuditLine(**{name: row[name] for name in _FIELDS})

@@ -128,6 +128,25 @@ def usage_sums(
     return found
 
 
+def charged_leases(
+    tx: Connection, account_id: int, *, before: tuple[datetime, UUID] | None, newest: int
+) -> list[tuple[UUID, datetime, GpuTime]]:
+    """Sum an account's charges by session, the newest first: which, from when on, how much."""
+    begun = func.min(entries.c.from_at, type_=entries.c.from_at.type)
+    total = func.sum(entries.c.posted, type_=entries.c.posted.type)
+    query = (
+        select(entries.c.lease_id, begun, total)
+        .where(entries.c.account_id == account_id, entries.c.kind == "charge")
+        .group_by(entries.c.lease_id)
+        .order_by(begun.desc(), entries.c.lease_id.desc())
+        .limit(newest)
+    )
+    if before is not None:
+        at, lease_id = before
+        query = query.having(or_(begun < at, and_(begun == at, entries.c.lease_id < lease_id)))
+    return [(row[0], row[1], -row[2]) for row in tx.execute(query)]
+
+
 def used_since(tx: Connection, account_id: int, starts: Sequence[datetime]) -> list[GpuTime]:
     """Sum what an account was charged in windows that follow each other, the newest first.
 

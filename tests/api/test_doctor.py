@@ -19,7 +19,7 @@ from api.doctor.engine import (
     image_finding,
     toolkit_findings,
 )
-from api.doctor.examination import sharing_findings
+from api.doctor.examination import attach_findings, sharing_findings
 from api.doctor.findings import Finding
 from api.doctor.floors import HOLES, Part, judge, open_holes
 from api.doctor.machine import (
@@ -35,6 +35,7 @@ from api.gpus.devices import GpuDevice
 from api.worker_metrics import WorkerMetrics
 from lab.state import State, prepare, sole_launcher
 from quota.lab_gpus import GpuPolicy
+from quota.lab_people import AttachRules
 
 CTK = "NVIDIA Container Toolkit CLI version {}\ncommit: 9f8e\n"
 ENGINE: dict[str, Any] = {"Version": "28.2.2", "ApiVersion": "1.50"}
@@ -308,3 +309,10 @@ def test_how_gpus_are_shared_is_told_and_what_is_wrong_with_it() -> None:
     found = list(sharing_findings(GpuPolicy(sharing="mps"), devices, in_containers=True))
     assert [one.level for one in found] == ["ok", "warn", "warn"]
     assert all(one.remedy for one in found[1:])
+
+
+def test_p34_accepting_a_shared_origin_is_warned_of() -> None:
+    assert list(attach_findings(AttachRules())) == []
+    (told,) = attach_findings(AttachRules(accept_shared_origin=True))
+    assert told.level == "warn"
+    assert "act as the TA" in told.what

@@ -1,6 +1,8 @@
 """The hub's shares follow the attachments in the books, whatever is lost in between."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2
@@ -57,10 +59,11 @@ def test_p34_refusals_have_their_codes_and_share_nothing(running: ApiDesk) -> No
     said = problem(attach(running), 409, "attach_not_consented")
     assert "asking for help" in said["detail"]
     put(running, path, {"choice": "always"}, "token-ada")
-    running.client.app.state.has_own_hosts = False
+    app: Any = running.client.app
+    app.state.has_own_hosts = False
     said = problem(attach(running), 409, "attach_needs_subdomains")
     assert "act as you" in said["detail"]
-    running.client.app.state.has_own_hosts = True
+    app.state.has_own_hosts = True
     account = running.get("/v1/accounts/ada").json()
     open_session(running, account["sessions"][0]["lease_id"], "It has another version.")
     problem(attach(running, mode="observe"), 409, "observe_not_possible")
@@ -111,6 +114,8 @@ def test_a_share_that_nobody_made_is_found_in_turn(running: ApiDesk, sharing: Sh
 class Meddling(FakeShares):
     """A hub in whose silence somebody detaches."""
 
+    meddle: Callable[[], object]
+
     def make(self, share: Share) -> bool:
         self.meddle()
         return super().make(share)
@@ -119,7 +124,7 @@ class Meddling(FakeShares):
 def test_who_detaches_while_the_share_is_made_is_not_let_in(running: ApiDesk) -> None:
     made = attach(running).json()
     hub = Meddling()
-    hub.meddle = lambda: end(running, made["id"])  # type: ignore[attr-defined]
+    hub.meddle = lambda: end(running, made["id"])
     assert Sharing(Helping(running.books.books), hub).settle_all()
     assert hub.there == set()
     assert [name for name, _ in hub.deeds] == ["make", "revoke"]
@@ -200,7 +205,7 @@ def test_what_the_hub_lists_is_read_and_group_shares_are_not_ours() -> None:
         return {"kind": kind, "server": {"name": "", "user": {"name": "ada"}}}
 
     hub, _ = shares_of(httpx2.Response(200, json={"items": [item("user"), item("group")]}))
-    assert hub.of("tomas") == {SHARE}
+    assert hub.of("tomas") == frozenset({SHARE})
     hub.close()
 
 

@@ -83,14 +83,20 @@ def _reach(name: str, one: dict[str, Any]) -> Iterator[str]:
     on_machine = one.get("network_mode") == "host"
     if on_machine != (name in ON_THE_MACHINE) or one.get("pid") == "host" or one.get("ipc"):
         yield f"{name}: it shares the machine's namespaces"
-    if ("sessions" in one.get("networks", {})) != (name in ON_SESSIONS):
-        yield f"{name}: its place on the network of the sessions"
-    if ("watch" in one.get("networks", {})) != (name in ON_WATCH):
-        yield f"{name}: its place on the network of the watchdog"
-    if name == "watchdog" and len(one["networks"]) > 1:
+    networks = one.get("networks", {})
+    for network, members, what in (
+        ("sessions", ON_SESSIONS, "its place on the network of the sessions"),
+        ("watch", ON_WATCH, "its place on the network of the watchdog"),
+        ("outside", OUTSIDE, "its way to the outside"),
+    ):
+        if (network in networks) != (name in members):
+            yield f"{name}: {what}"
+    if name == "watchdog" and len(networks) > 1:
         yield f"{name}: it can be reached by others"
-    if ("outside" in one.get("networks", {})) != (name in OUTSIDE):
-        yield f"{name}: its way to the outside"
+    yield from _sees(name, one)
+
+
+def _sees(name: str, one: dict[str, Any]) -> Iterator[str]:
     for volume in one.get("volumes", ()):
         if volume["source"].endswith("/channels") and name not in SEES_CHANNELS:
             yield f"{name}: it sees the addresses of the channels"

@@ -18,6 +18,7 @@ from api.problems import STATUS as SERVICE_STATUS
 from hub.client import ServiceClient, ServiceRefused, ServiceUnavailable
 from hub.refusals import STATUS as HUB_STATUS
 from hub.refusals import Reader, refused
+from quota.audit import By
 from quota.lease_ids import make_lease_id
 from quota.leases import LeaseRequest
 from tests.api.desk import ADMISSION_SECRET, settings_on
@@ -168,6 +169,20 @@ def test_pages_get_what_they_show(play: Play) -> None:
         cards = {one.name: (one.free_slots, one.total_slots) for one in options.flavors}
         assert cards == {"cpu": (0, 0), "quarter": (4, 8), "whole": (1, 2)}
         assert all(one.may_start for one in options.flavors)
+
+    play(story)
+
+
+def test_a_session_hears_who_visits_it(play: Play) -> None:
+    async def story(both: Both) -> None:
+        lease_id = await both.run("ada")
+        assert (await both.client.visits(lease_id, "")).visits == []
+        both.desk.office.attach(uuid4(), "ada", server_name="", mode="observe", minutes=5,
+                                by=By(actor="tomas"), reason="x", has_own_host=True)  # fmt: skip
+        (visit,) = (await both.client.visits(lease_id, "")).visits
+        assert (visit.ta, visit.mode) == ("tomas", "observe")
+        with pytest.raises(ServiceRefused, match="no_such_lease"):
+            await both.client.visits(uuid4(), "")
 
     play(story)
 

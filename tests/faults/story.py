@@ -21,6 +21,7 @@ from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
 from quota.errors import LeaseConflict, NoSuchLease
 from quota.feeds import make_feed, revoke_feed
+from quota.helping import Helping
 from quota.idling import Idling
 from quota.invariants import describe
 from quota.notice_choices import choices_of, choose
@@ -224,13 +225,22 @@ def _an_outage_is_refunded(story: Story) -> None:
 
 
 def _tomas_helps(story: Story) -> None:
+    helping, ada = Helping(story.desk.books), By(actor="ada")
+    helping.choose("ada", "asking", by=ada)
+    helping.raise_hand(id_of("hand"), "ada", message="stuck", path="", server_name="ada", by=ada)
+    helping.claim(id_of("hand"), by=TOMAS)
+    helping.open_session(id_of("ada"), "")
     story.desk.office.attach(id_of("help"), "ada", server_name="ada", mode="observe", minutes=30,
-                             by=TOMAS, reason="asked in the chat")  # fmt: skip
+                             by=TOMAS, reason="asked in the chat", has_own_host=True,
+                             help_request_id=id_of("hand"))  # fmt: skip
     _time_passes(story)
 
 
 def _help_is_over(story: Story) -> None:
     story.desk.office.detach(id_of("help"), "detached", by=TOMAS)
+    helping = Helping(story.desk.books)
+    helping.note_unshared([id_of("help")])
+    helping.resolve(id_of("hand"), "a smaller learning rate", by=TOMAS)
     _time_passes(story)
 
 
@@ -275,7 +285,7 @@ def _a_gpu_is_not_used(story: Story) -> None:
 
 def _all_go_home(story: Story) -> None:
     """An organizer ends one session, through hub and worker; the other's server just ends."""
-    story.desk.books.stop_lease(id_of("ada"), "organizer")
+    story.desk.office.stop(id_of("ada"), by=OLGA, reason="the lab closes for today")
     story.machine.finish("stray")
     for _ in range(3):
         story.desk.clock.advance(timedelta(seconds=15))

@@ -18,7 +18,7 @@ LEASE = UUID(int=7)
 TOMAS = Visits(visits=[Visit(ta="tomas", mode="observe", until=NOON)])
 
 
-class Handler(VisitsHandler):  # type: ignore[misc]
+class Handler(VisitsHandler):
     """A request of a session's, without a hub around it."""
 
     def __init__(self, body: object, *, user: Any, scopes: tuple[str, ...]) -> None:
@@ -31,7 +31,7 @@ class Handler(VisitsHandler):  # type: ignore[misc]
     def has_scope(self, scope: str) -> bool:
         return scope in self._scopes
 
-    def finish(self, answer: Any = None) -> None:  # type: ignore[override]
+    def finish(self, answer: Any = None) -> None:
         self.answer = answer
 
 

@@ -62,6 +62,7 @@ def attach(lab: RunningLab, ta: Visitor, mode: str = "co_edit", *, minutes: int 
         return None if is_early else reply
 
     reply = wait_for("a session that keeps visitors", attached, within_s=30)
+    assert reply is not None
     assert reply.status_code == 200, reply.text
     assert reply.json()["may_enter"] is True
     return str(reply.json()["id"])
@@ -70,6 +71,7 @@ def attach(lab: RunningLab, ta: Visitor, mode: str = "co_edit", *, minutes: int 
 def end(lab: RunningLab, who: Visitor, attachment_id: str) -> None:
     path = f"/v1/attachments/{attachment_id}/end"
     reply = lab.service("PUT", path, token=who.token)
+    assert reply is not None
     assert reply.status_code == 200, reply.text
     assert reply.json()["may_enter"] is False
 

@@ -100,7 +100,7 @@ class Browser:
         assert found, f"{path} has no form to {action}"
         return found[0]
 
-    def send(self, path: str, action: str, **typed: str | list[str]) -> httpx2.Response:
+    def send(self, path: str, action: str, /, **typed: str | list[str]) -> httpx2.Response:
         """Fill in the form of a page and send it, without following where it leads."""
         form = self.form(path, action)
         return self.post(form.action, form.filled(**typed))

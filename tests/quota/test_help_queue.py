@@ -107,7 +107,7 @@ def test_one_open_request_each_and_a_closed_one_stays_closed(helping: Helping) -
         with pytest.raises(AlreadyDecided, match="withdrawn"):
             deed()
     second = hand(helping)
-    assert states(helping) == [("ada", "withdrawn"), ("ada", "waiting")]
+    assert sorted(states(helping)) == [("ada", "waiting"), ("ada", "withdrawn")]
     helping.claim(second, by=TOMAS)
     helping.resolve(second, "", by=TOMAS)
     with pytest.raises(AlreadyDecided, match="resolved"):

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
 from quota.errors import BadChoice, StaleEdit
+from quota.helping import Helping
 from quota.idling import Idling
 from quota.lab_channels import QuietHours
 from quota.lab_file import LabFileError
@@ -399,3 +400,31 @@ def test_a_mail_address_never_leaves_the_domain() -> None:
     assert mail.email_of("ada") == "ada@example.org"
     assert mail.email_of("ada@example.org") == "ada@example.org"
     assert mail.email_of("ada@evil.org") is mail.email_of("@example.org") is None
+
+
+def test_a_raised_hand_reaches_the_tas_again_after_ten_minutes_and_its_owner_once_taken(
+    told: Desk,
+) -> None:
+    helping, box, ada = Helping(told.books), Outbox(told.books), By(actor="ada")
+    chooses(told, "tomas", help_raised="mail", help_unclaimed="mail")
+    chooses(told, "ada", help_claimed="mail")
+    ids = uuid4(), uuid4()
+    helping.raise_hand(ids[0], "ada", message="it @channel fails", path="a.ipynb", server_name="",
+                       by=ada)  # fmt: skip
+    assert letters(told) == [("help_raised", "mail", "tomas")]
+    told.clock.advance(timedelta(minutes=9, seconds=59))
+    box.claim()
+    assert letters(told, "help_unclaimed") == []
+    told.clock.advance(timedelta(seconds=1))
+    for sender in (box, box, Outbox(told.books)):
+        sender.claim()
+    assert letters(told, "help_unclaimed") == [("help_unclaimed", "mail", "tomas")]
+    helping.claim(ids[0], by=By(actor="tomas"))
+    helping.claim(ids[0], by=By(actor="tomas"))
+    assert letters(told, "help_claimed") == [("help_claimed", "mail", "ada")]
+    helping.resolve(ids[0], "done", by=By(actor="tomas"))
+    helping.raise_hand(ids[1], "ada", message="more", path="", server_name="", by=ada)
+    told.clock.advance(timedelta(minutes=11))
+    helping.withdraw(ids[1], by=ada)
+    box.claim()
+    assert letters(told, "help_unclaimed") == [("help_unclaimed", "mail", "tomas")]
