@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import uuid4
 
+import psutil
 from fastapi.routing import APIRoute
 
 from api.pages import assets, sign_in
@@ -83,19 +84,34 @@ def kinds() -> list[str]:
     return found
 
 
-def visit_of(kind: str, chance: random.Random) -> Visit | None:
+def visit_of(kind: str, chance: random.Random, leases: Sequence[str]) -> Visit | None:
     """Let somebody who may look at a page do so; None for a page that needs more than that."""
     # Every second look at a section is at the big one.
     section = "all" if chance.random() < 0.5 else chance.choice(list(SCHOLARS))
     scholar = chance.choice(SCHOLARS[section])
-    path = kind.replace("{section}", section)
-    for name in ("{scholar}", "{account}", "{name}", "{person}"):
-        path = path.replace(name, scholar)
+    first = kind.strip("/").partition("/")[0]
+    # A form for a new due date, and one for a section that there is.
+    is_entry = kind.endswith("/edit/{kind_name}/{name}")
+    parts = {"section": section, "scholar": scholar, "form": "csv",
+             "kind_name": "sections" if is_entry else "due-dates",
+             "name": section if is_entry else scholar,
+             "lease_id": chance.choice(leases)}  # fmt: skip
+    path = kind
+    for name, value in parts.items():
+        path = path.replace(f"{{{name}}}", value)
     if "{" in path:
         return None
-    first = kind.strip("/").partition("/")[0]
     who = {"section": TAS[section], "program": "olga"}.get(first, scholar)
     return Visit(page=kind, who=who, path=f"{PREFIX}{path}")
+
+
+def all_visits(count: int, chance: random.Random, leases: Sequence[str]) -> list[Visit]:
+    """Plan so many visits, each kind of page as often as the others, in any order."""
+    pages = [one for one in kinds() if visit_of(one, chance, leases) is not None]
+    print("not measured:", ", ".join(sorted(set(kinds()) - set(pages))) or "nothing")
+    plan = [pages[number % len(pages)] for number in range(count)]
+    chance.shuffle(plan)
+    return [one for kind in plan if (one := visit_of(kind, chance, leases)) is not None]
 
 
 def signed_in(address: str, people: Sequence[str]) -> dict[str, str]:
@@ -128,14 +144,12 @@ class Load:
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
         self._work = [self._pool.submit(self._serve) for _ in range(_CONNECTIONS)]
 
-    def run(self, visits: Sequence[str], seconds: float, chance: random.Random) -> None:
-        """Ask at an even pace for so long."""
+    def run(self, visits: Sequence[Visit]) -> None:
+        """Ask at an even pace."""
         began = time.perf_counter()
-        for number in range(int(seconds * RATE_PER_S)):
+        for number, visit in enumerate(visits):
             due = began + number / RATE_PER_S
             time.sleep(max(0.0, due - time.perf_counter()))
-            visit = visit_of(visits[number % len(visits)], chance)
-            assert visit is not None, "left out before"
             self._due.put((due, visit))
 
     def close(self) -> None:
@@ -176,29 +190,34 @@ def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Tim
     """Look at all pages for so long; the figures are one for each page, and the leases."""
     chance, times = random.Random(seed), Times()
     everybody = [name for names in SCHOLARS.values() for name in names]
-    pages = [one for one in kinds() if visit_of(one, chance) is not None]
-    print("not measured:", ", ".join(sorted(set(kinds()) - set(pages))) or "nothing")
     with ExitStack() as stack:
         url = stack.enter_context(throwaway_postgres()) if database == "postgres" else None
         lab = stack.enter_context(rig(len(everybody), GPUS, url, text=class_yaml()))
-        live_on(lab)
+        leases = live_on(lab)
+        visits = all_visits(int(seconds * RATE_PER_S), chance, leases)
         lab.environment["GPULAB_HUB_API_URL"] = stack.enter_context(
             fake_hub({"olga": ["custom:gpulab:admin"]})
         )
-        address, _process = stack.enter_context(service(lab))
+        address, process = stack.enter_context(service(lab))
         cookies = signed_in(address, [*everybody, *TAS.values(), "olga"])
         warm = Load(address, cookies, Times())
-        warm.run(pages, _WARM_UP_S, chance)
+        warm.run(visits[: _WARM_UP_S * RATE_PER_S])
         warm.close()
         stopped = threading.Event()
-        leases = threading.Thread(target=admit, args=(address, lab, times, stopped))
+        admitting = threading.Thread(target=admit, args=(address, lab, times, stopped))
         load = Load(address, cookies, times)
-        leases.start()
-        load.run(pages, seconds, chance)
+        cpu = psutil.Process(process.pid).cpu_times
+        before = sum(cpu()[:2])
+        admitting.start()
+        load.run(visits)
         load.close()
         stopped.set()
-        leases.join()
+        admitting.join()
+        spent_ms = (sum(cpu()[:2]) - before) * 1000
         lab.check()
+    count = sum(len(took) for took in times.took_s.values())
+    # Of all figures the one that other work on the machine changes least.
+    print(f"{database}: {spent_ms / count:.1f} ms of processor time for each of {count} answers")
     return [_figure(database, kind, took) for kind, took in sorted(times.took_s.items())], times
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from api.access import Access, no_such_account
 from api.pages.rooms import Room, RoomDep
@@ -41,9 +41,7 @@ class Place:
     def done(self, word: str, *, to_section: bool = False) -> Response:
         """Lead to the scholar's page, or the section's, which says what was done."""
         path = f"section/{self.section}" + ("" if to_section else f"/people/{self.scholar}")
-        answer = RedirectResponse(self.room.addresses.page(path), status_code=303)
-        self.room.cookies.say(answer, word)
-        return answer
+        return self.room.done(path, word)
 
 
 def get_place(

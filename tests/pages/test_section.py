@@ -22,16 +22,19 @@ from tests.quota.books import Desk
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
+# Two TAs, so that one can hand over to the other.
+TEXT = OFFICE_YAML.replace("tas: [tomas]", "tas: [tomas, tim]")
+
 
 @pytest.fixture
 def desk(engine: Engine, tmp_path: Path) -> Iterator[ApiDesk]:
     """The pages over a lab with a program, TAs' hours and help hours."""
     folder = tmp_path / "lab"
     folder.mkdir()
-    (folder / "lab.yaml").write_text(OFFICE_YAML)
+    (folder / "lab.yaml").write_text(TEXT)
     with open_pages(engine, folder) as found:
         add_people(found)
-        found.books.books.lab = parse_lab(OFFICE_YAML, "lab.yaml")
+        found.books.books.lab = parse_lab(TEXT, "lab.yaml")
         yield found
         found.books.check()
 
@@ -219,6 +222,21 @@ def test_a_raised_hand_is_claimed_handed_over_and_resolved(desk: ApiDesk, tomas:
     assert "Kernel" not in tomas.get(ADA).text
 
 
+def test_another_ta_takes_over(desk: ApiDesk, tomas: Browser) -> None:
+    raise_hand(desk)
+    claim = tomas.form(ADA, "/claim")
+    tomas.post(claim.action, claim.filled())
+    form = tomas.form(ADA, "/resolve")
+    assert post(tomas, "/hand-over", to="tim") == 303
+    page = tomas.get("section/utc").text
+    assert "tim helps ada now." in page
+    assert '<span class="lab-state">tim helps</span>' in page
+    late = tomas.post(form.action, form.filled(text="done"))
+    assert late.status_code == 422
+    assert "Claim this request for help first" in late.text
+    assert "You wrote: done" in late.text
+
+
 def test_a_word_for_somebody_who_took_the_request_back_is_not_lost(
     desk: ApiDesk, tomas: Browser
 ) -> None:
@@ -227,6 +245,7 @@ def test_a_word_for_somebody_who_took_the_request_back_is_not_lost(
     tomas.post(claim.action, claim.filled())
     form = tomas.form(ADA, "/resolve")
     over = tomas.form(ADA, "/hand-over")
+    assert '<option value="tim">tim</option>' in tomas.get(ADA).text
     wrong = tomas.post(over.action, over.filled(to="tilda"))
     assert wrong.status_code == 422
     assert "Only a TA of the scholar&#39;s section" in wrong.text
