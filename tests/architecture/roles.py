@@ -19,9 +19,9 @@ _ABOUT = """
     # Who may do what
 
     Written by `python -m tests.architecture.roles` from the tables in `tests/api/test_access.py`
-    and `tests/pages/**/test_p36_*.py`. The tests ask every route and page as everybody, and a route
-    that no table names fails them. The rows are about ada, a scholar of section `utc`, whose TA is
-    the TA; the other TA has another section. `zz`, `nope` and `none` are nobody and nothing.
+    and `tests/pages/**/test_p36_*.py`. The tests ask every route and page as everybody, and a
+    route that no table names fails them. The rows are about ada, a scholar of section `utc`, whose
+    TA is the TA; the other TA has another section. `zz`, `nope` and `none` are nobody and nothing.
 
     **yes**: it is done or shown. **no**: refused, since others may. **not there**: answered as if
     there were no such thing, since it does not show to this person. **signs in**: nobody is signed
