@@ -28,7 +28,7 @@ from api.pages.app import ROUTERS
 from benchmarks.class_books import GPUS, SCHOLARS, TAS, class_yaml, live_on
 from benchmarks.common import Figure, median, percentile, report
 from benchmarks.fake_hub import fake_hub
-from benchmarks.rigs import Rig, rig, service
+from benchmarks.rigs import rig, service
 from tests.postgres import throwaway_postgres
 
 LIMIT_S = 0.300
@@ -37,6 +37,7 @@ LEASE_LIMIT_S = 0.300
 RATE_PER_S = 20
 LEASES_PER_S = 2
 _CONNECTIONS = 16
+_HUB_LINES = 4
 _WARM_UP_S = 5
 
 
@@ -169,21 +170,40 @@ class Load:
                 self._times.faults.append(f"{visit.path} as {visit.who}: {status}")
 
 
-def admit(address: str, lab: Rig, times: Times, stopped: threading.Event) -> None:
-    """Ask for leases as the hub does, each of another scholar, at an even pace."""
-    line, began = Line(address), time.perf_counter()
-    people = [name for names in SCHOLARS.values() for name in reversed(names)]
-    for number, name in enumerate(people):
-        due = began + number / LEASES_PER_S
-        if stopped.wait(max(0.0, due - time.perf_counter())):
-            return
-        wanted = {"hub_id": "main", "account": name, "server_name": "bench", "flavor": "gpu",
-                  "image": "base"}  # fmt: skip
-        headers = lab.headers | {"Content-Type": "application/json"}
-        status, _, text = line.ask("PUT", f"/v1/leases/{uuid4()}", headers, json.dumps(wanted))
-        times.note("a lease", time.perf_counter() - due)
-        if status != 200:
-            times.faults.append(f"a lease of {name}: {status} {text[:200]!r}")
+class Admissions:
+    """The hub asks for leases, each of another scholar, at an even pace on some connections."""
+
+    def __init__(self, address: str, headers: dict[str, str], times: Times) -> None:
+        self._address = address
+        self._headers = headers | {"Content-Type": "application/json"}
+        self._times = times
+        self._began = time.perf_counter()
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number,)) for number in range(_HUB_LINES)
+        ]
+        for one in self._threads:
+            one.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        for one in self._threads:
+            one.join()
+
+    def _ask(self, first: int) -> None:
+        line = Line(self._address)
+        people = [name for names in SCHOLARS.values() for name in reversed(names)]
+        for number in range(first, len(people), _HUB_LINES):
+            due = self._began + number / LEASES_PER_S
+            if self._stopped.wait(max(0.0, due - time.perf_counter())):
+                return
+            wanted = {"hub_id": "main", "account": people[number], "server_name": "bench",
+                      "flavor": "gpu", "image": "base"}  # fmt: skip
+            status, _, text = line.ask("PUT", f"/v1/leases/{uuid4()}", self._headers,
+                                       json.dumps(wanted))  # fmt: skip
+            self._times.note("a lease", time.perf_counter() - due)
+            if status != 200:
+                self._times.faults.append(f"a lease: {status} {text[:200]!r}")
 
 
 def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Times]:
@@ -203,16 +223,13 @@ def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Tim
         warm = Load(address, cookies, Times())
         warm.run(visits[: _WARM_UP_S * RATE_PER_S])
         warm.close()
-        stopped = threading.Event()
-        admitting = threading.Thread(target=admit, args=(address, lab, times, stopped))
         load = Load(address, cookies, times)
         cpu = psutil.Process(process.pid).cpu_times
         before = sum(cpu()[:2])
-        admitting.start()
+        admissions = Admissions(address, lab.headers, times)
         load.run(visits)
         load.close()
-        stopped.set()
-        admitting.join()
+        admissions.close()
         spent_ms = (sum(cpu()[:2]) - before) * 1000
         lab.check()
     count = sum(len(took) for took in times.took_s.values())
