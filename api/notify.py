@@ -3,7 +3,7 @@
 A thread of the worker's, or a program of its own (`api.notifier`) where the worker has no way to
 the outside: either way it shares nothing with the tick but the database. A channel that is slow
 or dead costs the others a bounded time: after two failures, or ten seconds, the rest of its
-letters waits for the next pass. See docs/decisions/0015-notifications.md.
+letters waits for the next pass. See docs/decisions/0017-notifications.md.
 """
 
 import threading

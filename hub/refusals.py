@@ -29,6 +29,7 @@ STATUS = MappingProxyType(
         "no_such_lease": 404,
         "no_such_account": 404,
         "bad_amount": 422,
+        "bad_choice": 422,
         # The hub never asks for these; they are here so that the map is whole.
         "bad_text": 422,
         "id_conflict": 409,

@@ -1,7 +1,7 @@
 """Taking letters out of the outbox, and noting what became of them.
 
 A letter that is taken out is held for a while, and comes up again if the sender dies meanwhile. So
-each is sent at least once, and nearly always once. See docs/decisions/0015-notifications.md.
+each is sent at least once, and nearly always once. See docs/decisions/0017-notifications.md.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""The service's pages for scholars, TAs and organizers; see docs/decisions/0016-pages.md."""
+"""The service's pages for scholars, TAs and organizers; see docs/decisions/0018-pages.md."""
