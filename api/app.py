@@ -15,6 +15,7 @@ from api.hub_shares import HubShares
 from api.limits import BodyLimit
 from api.metrics import Metrics
 from api.openapi import describe
+from api.pace import Pace
 from api.pages.addresses import PREFIX, Addresses
 from api.pages.app import create_pages
 from api.pages.program.routers import LARGE_FORMS, LONG_FORMS
@@ -88,6 +89,7 @@ def create_app(
     app.state.identities = identities = Identities(
         settings.secret("admission_token"), asks_hub, cache_s=settings.identity_cache_s
     )
+    app.state.pace = pace = Pace(per_s=settings.requests_per_s, burst=settings.requests_burst)
     problems.install(app)
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes,
                        larger={BULK_ADDRESS: BULK_LIMIT_BYTES, **LARGE_FORMS})  # fmt: skip
@@ -102,7 +104,7 @@ def create_app(
     pages = create_pages(
         books, identities, asks_hub, addresses=Addresses(settings.public_host),
         secret=settings.secret("service_token"), sharing=sharing, metrics=app.state.metrics,
-        lab_file=settings.lab_file,
+        lab_file=settings.lab_file, pace=pace,
     )  # fmt: skip
     app.mount(PREFIX, pages)
     _build_routes(app)

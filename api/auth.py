@@ -7,6 +7,7 @@ revoked token is dead within that time.
 
 import hashlib
 import hmac
+import math
 import re
 import time
 from collections import OrderedDict
@@ -18,6 +19,7 @@ import httpx2
 import structlog
 from fastapi import Depends, Request
 
+from api.pace import Pace
 from api.problems import Problem
 
 log = structlog.get_logger()
@@ -108,7 +110,23 @@ async def get_caller(request: Request) -> Caller:
     if kind.lower() not in ("token", "bearer") or not _TOKEN.fullmatch(token):
         raise _nobody()
     identities: Identities = request.app.state.identities
-    return await identities.caller_of(token)
+    caller = await identities.caller_of(token)
+    keep_pace(request.app.state.pace, caller)
+    return caller
+
+
+def keep_pace(pace: Pace, caller: Caller) -> None:
+    """Refuse whoever asks too fast (promise P47).
+
+    Raises:
+        Problem: 429.
+
+    """
+    wait_s = 0.0 if caller.is_hub else pace.wait_s(caller.name)
+    if wait_s:
+        raise Problem(429, "too_many_requests", "Too many requests",
+                      "You, or a program of yours, asks faster than the lab allows. Wait a "
+                      "second.", retry_after_s=math.ceil(wait_s))  # fmt: skip
 
 
 def require_hub(caller: Caller) -> None:

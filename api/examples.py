@@ -231,6 +231,8 @@ PROBLEM_EXAMPLES: dict[int, dict[str, Any]] = {
           "errors": [{"where": "body.hours", "what": "Field required"}]},
     428: {"code": "precondition_required", "title": "Say what you change",
           "detail": "Send the ETag that you read in `If-Match`."},
+    429: {"code": "too_many_requests", "title": "Too many requests",
+          "detail": "You, or a program of yours, asks faster than the lab allows. Wait a second."},
     503: {"code": "unavailable", "title": "The books do not answer",
           "detail": "The books do not answer just now. Try again in a few seconds."},
 }  # fmt: skip

@@ -30,7 +30,7 @@ _PROBLEM = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
-_COMMON = (401, 403, 503)
+_COMMON = (401, 403, 429, 503)
 _ANSWERS_ANYBODY = {"/readyz": (503,), "/feeds/{secret}.ics": (404, 422, 503)}
 _ETAG = {
     "ETag": {

@@ -56,6 +56,7 @@ OWN_CODES: Mapping[str, str] = {
     "other_trial": "409: a bulk grant with the token of another dry run.",
     "too_large": "413: the body is larger than allowed.",
     "invalid_request": "422: something is missing, wrong or unknown; `errors` names it.",
+    "too_many_requests": "429: somebody asks faster than the lab allows; `Retry-After` says when.",
     "precondition_required": "428: a change without If-Match, a bulk grant without a dry run.",
     "http_error": "Any other 4xx, such as a body that is no JSON.",
     "internal": "500: a mistake of the lab; the log has it under the request id.",
@@ -77,8 +78,11 @@ class ProblemResponse(JSONResponse):
 class Problem(HTTPException):
     """An error of the service itself, with a code like the refusals have."""
 
-    def __init__(self, status: int, code: str, title: str, detail: str) -> None:
-        super().__init__(status, detail)
+    def __init__(
+        self, status: int, code: str, title: str, detail: str, *, retry_after_s: int | None = None
+    ) -> None:
+        wait = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        super().__init__(status, detail, headers=wait)
         self.code, self.title = code, title
 
 
@@ -105,8 +109,10 @@ def refusal_problem(error: errors.Refusal, request_id: str | None = None) -> Pro
 def http_problem(error: HTTPException, request_id: str | None) -> ProblemResponse:
     """Turn an HTTP error, ours or the framework's, into a problem document."""
     if isinstance(error, Problem):
-        return problem(error.status_code, error.code, error.title, error.detail,
-                       request_id=request_id)  # fmt: skip
+        found = problem(error.status_code, error.code, error.title, error.detail,
+                        request_id=request_id)  # fmt: skip
+        found.headers.update(error.headers or {})
+        return found
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return problem(error.status_code, code, str(error.detail), str(error.detail),
                    request_id=request_id)  # fmt: skip

@@ -64,6 +64,13 @@ class ApiSettings(_LabSettings):
     body_limit_bytes: int = Field(
         default=65_536, ge=1024, le=1_048_576, description="Largest request body."
     )
+    requests_per_s: int = Field(
+        default=10, ge=0, le=1000, description="How many requests a second each person may make, "
+        "in the long run; 0: without end.",
+    )  # fmt: skip
+    requests_burst: int = Field(
+        default=30, ge=1, le=10_000, description="How many requests at once each person may make."
+    )
     identity_cache_s: int = Field(
         default=30, ge=0, le=300, description="How long a token's owner is remembered."
     )

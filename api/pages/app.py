@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
 from api.metrics import Metrics
+from api.pace import Pace
 from api.pages import (
     assets,
     first,
@@ -49,6 +50,7 @@ ROUTERS = (
 def create_pages(
     books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
     secret: str, sharing: Sharing, metrics: Metrics, lab_file: Path,
+    pace: Pace,
 ) -> FastAPI:  # fmt: skip
     """Build the pages on the service's own books and identities."""
     pages = FastAPI(title="gpulab pages", docs_url=None, redoc_url=None, openapi_url=None)
@@ -57,7 +59,7 @@ def create_pages(
         books=books, identities=identities, addresses=addresses, cookies=cookies,
         sharing=sharing, metrics=metrics, door=HubDoor(addresses, secret, hub),
         looks=Looks(addresses, cookies, books.clock, lambda: books.lab),
-        lab_file=lab_file, standings=Standings(books),
+        lab_file=lab_file, standings=Standings(books), pace=pace,
     )  # fmt: skip
     pages.add_exception_handler(SignInNeeded, _sign_in_needed)
     pages.add_exception_handler(HTTPException, troubles.http)

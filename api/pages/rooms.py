@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from api.auth import Identities
     from api.metrics import Metrics
+    from api.pace import Pace
     from api.pages.addresses import Addresses
     from api.pages.cookies import Cookies
     from api.pages.looks import Looks
@@ -36,6 +37,7 @@ class Room:
     metrics: Metrics
     lab_file: Path
     standings: Standings
+    pace: Pace
 
     def done(self, path: str, word: str) -> Response:
         """Lead to a page after a deed; it says what was done."""

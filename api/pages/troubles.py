@@ -20,7 +20,9 @@ async def http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = error.title if isinstance(error, Problem) else _TITLES.get(error.status_code, "")
     text = error.detail if isinstance(error, Problem) else ""
-    return _page(request, error.status_code, title or "This cannot be done", text)
+    answer = _page(request, error.status_code, title or "This cannot be done", text)
+    answer.headers.update({**(error.headers or {}), **answer.headers})
+    return answer
 
 
 async def refusal(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Request
 
 from api.access import Access, access_of
+from api.auth import keep_pace
 from api.pages.addresses import Addresses
 from api.pages.cookies import SignedIn
 from api.pages.rooms import RoomDep
@@ -53,6 +54,7 @@ async def get_visitor(request: Request, room: RoomDep) -> Visitor:
         raise SignInNeeded(_here(request)) from error
     if caller.name != who.name or caller.is_hub:
         raise SignInNeeded(_here(request))
+    keep_pace(room.pace, caller)
     access = access_of(caller, room.books.lab, getattr(request.state, "request_id", ""))
     return Visitor(access=access, proof=room.cookies.proof_for(who))
 

@@ -82,6 +82,8 @@ def settings_on(engine: Engine, folder: Path, **more: Any) -> ApiSettings:
     secrets = secrets_in(folder / "secrets", admission_token=ADMISSION_SECRET,
                          service_token=SERVICE_SECRET)  # fmt: skip
     more.setdefault("public_host", "http://lab.localhost")
+    # Tests ask faster than people; those about that set their own.
+    more.setdefault("requests_per_s", 0)
     return ApiSettings(database_url=SecretStr(url_of(engine)), lab_file=lab_file,
                        secrets_dir=secrets, **more)  # fmt: skip
 
