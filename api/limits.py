@@ -1,10 +1,33 @@
-"""A bound on request bodies, before anything parses them."""
+"""Bounds on what is taken in: how large a body, and how much at a time."""
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, http_problem
+
+
+class AtOnce:
+    """Work on so many requests at a time; the others wait their turn, in order.
+
+    Python works on one thing at a time anyway: many pages at once would only slow each other down,
+    and with them whatever else the process answers.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, but: str) -> None:
+        self._app = app
+        self._turns = asyncio.Semaphore(most)
+        # Part of an address that costs nothing, and so need not wait.
+        self._but = but
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on when it is its turn."""
+        if scope["type"] != "http" or self._but in scope["path"]:
+            await self._app(scope, receive, send)
+            return
+        async with self._turns:
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:

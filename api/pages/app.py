@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from api.auth import Identities
+from api.limits import AtOnce
 from api.metrics import Metrics
 from api.pace import Pace
 from api.pages import (
@@ -46,6 +47,9 @@ ROUTERS = (
     section_person.router, section_help.router, *program.ROUTERS,
 )  # fmt: skip
 
+# Leases are answered by the same process, and must not wait behind many pages.
+_AT_ONCE = 3
+
 
 def create_pages(
     books: Books, identities: Identities, hub: httpx2.AsyncClient, *, addresses: Addresses,
@@ -67,6 +71,7 @@ def create_pages(
     pages.add_exception_handler(errors.BooksUnavailable, troubles.unavailable)
     pages.add_exception_handler(IntegrityError, troubles.met)
     pages.add_exception_handler(RequestValidationError, troubles.invalid)
+    pages.add_middleware(AtOnce, most=_AT_ONCE, but="/static/")
     for router in ROUTERS:
         pages.include_router(router)
     return pages
