@@ -10,7 +10,7 @@ from starlette.routing import Mount
 from api import problems
 from api.auth import Identities, hub_http
 from api.bulk import BULK_ADDRESS, BULK_ANSWER_WITHIN_S, BULK_LIMIT_BYTES
-from api.envelope import Envelope
+from api.envelope import SECRET_AFTER, Envelope
 from api.hub_shares import HubShares
 from api.limits import BodyLimit
 from api.metrics import Metrics
@@ -20,6 +20,7 @@ from api.pages.addresses import PREFIX, Addresses
 from api.pages.app import create_pages
 from api.pages.program.routers import LARGE_FORMS, LONG_FORMS
 from api.policy import LabFile
+from api.proxied import Proxied
 from api.routes import (
     accounts,
     attachments,
@@ -91,14 +92,13 @@ def create_app(
     )
     app.state.pace = pace = Pace(per_s=settings.requests_per_s, burst=settings.requests_burst)
     problems.install(app)
+    app.add_middleware(Proxied, prefix=PREFIX, parts=("/v1/", SECRET_AFTER))
     app.add_middleware(BodyLimit, limit_bytes=settings.body_limit_bytes,
                        larger={BULK_ADDRESS: BULK_LIMIT_BYTES, **LARGE_FORMS})  # fmt: skip
     # Added last, so it is outermost: it answers for everything inside it.
     app.add_middleware(Envelope, answer_within_s=settings.answer_within_s, longer=LONG_WORK)
     for router in ROUTERS:
         app.include_router(router)
-        # Health and metrics are not there: they are for the machine that the service runs on.
-        app.include_router(router, prefix=PREFIX, include_in_schema=False)
     app.include_router(health.router)
     describe(app)
     pages = create_pages(
@@ -107,8 +107,6 @@ def create_app(
         lab_file=settings.lab_file, pace=pace,
     )  # fmt: skip
     app.mount(PREFIX, pages)
-    _build_routes(app)
-    _build_routes(pages)
     return app
 
 
@@ -118,9 +116,11 @@ def _hub_shares(settings: ApiSettings) -> HubShares:
                      timeout_s=settings.answer_within_s / 3)  # fmt: skip
 
 
-def _build_routes(app: FastAPI) -> None:
+def build_routes(app: FastAPI) -> None:
     """Build every route now: FastAPI does it at the first request, which would wait for it."""
     nowhere = {"type": "http", "path": "/-", "root_path": "", "method": "GET", "headers": []}
     for route in app.routes:
-        if not isinstance(route, Mount):
+        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            build_routes(route.app)
+        else:
             route.matches(nowhere)

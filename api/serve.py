@@ -2,7 +2,7 @@
 
 import uvicorn
 
-from api.app import create_app
+from api.app import build_routes, create_app
 from api.logs import configure_logs
 from api.settings import ApiSettings
 from api.starting import plain_exit, require_current
@@ -17,8 +17,10 @@ _SHUTDOWN_S = 8
 
 def server_config(settings: ApiSettings) -> uvicorn.Config:
     """Put the server together; only the proxy on this machine may say who a client was."""
+    app = create_app(settings)
+    build_routes(app)
     return uvicorn.Config(
-        create_app(settings),
+        app,
         host=settings.service_host,
         port=settings.service_port,
         log_config=None,

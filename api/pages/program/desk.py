@@ -6,7 +6,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from api.pages.forms import SenderDep, Typed
 from api.pages.rooms import Room
@@ -44,9 +44,7 @@ OrganizingDep = Annotated[Visitor, Depends(get_organizing)]
 def done(room: Room, path: str, word: str) -> Response:
     """Lead to a page, which says what was done."""
     room.standings.forget()
-    answer = RedirectResponse(room.addresses.page(path), status_code=303)
-    room.cookies.say(answer, word)
-    return answer
+    return room.done(path, word)
 
 
 def person_page(name: str) -> str:
