@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.bulk import BULK_ADDRESS
 from api.examples import EXAMPLES, PROBLEM_EXAMPLES
 from api.problems import OWN_CODES, STATUS
 from api.schemas_bulk import BulkIn
@@ -111,6 +112,9 @@ def _errors_of(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         own |= {422}
     if "requestBody" in operation:
         own |= {413}
+    if path.endswith(BULK_ADDRESS):
+        # Without a dry run before it, or after one of something else.
+        own |= {428}
     if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
         own |= {412, 428}
     return own
