@@ -154,7 +154,7 @@ def test_prometheus_asks_every_program_that_tells(lab: dict[str, Any]) -> None:
     told = {(name, port) for name, one in lab["services"].items()
             for key, port in (one.get("environment") or {}).items()
             if key.endswith("_METRICS_PORT")}  # fmt: skip
-    assert told == {("worker", "9090"), ("watchdog", "9090")}
+    assert told == {("worker", "9090"), ("watchdog", "9090"), ("notifier", "9090")}
     assert asked == told | {("service", "8090"), ("hub", "8081")}
     networks = {name: set(one.get("networks") or ()) for name, one in lab["services"].items()}
     for name, _ in asked:
