@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 
 # Large enough that the work on a block outweighs the work around it, small enough for the caches.
 BLOCK = 250
-# So many blocks are read before somebody asks for them: a few, since they are in memory.
-_AHEAD = 8
+# A server is asked for so many blocks at once: each time the two threads have to take turns. Of
+# these, so many are read before somebody asks for them; a few, since they are in memory.
+_AT_ONCE, _AHEAD = 8, 2
 
 Row: TypeAlias = Sequence[Any]
 _AnyRow = TypeVar("_AnyRow", bound=Row)
@@ -20,10 +21,18 @@ _Thing = TypeVar("_Thing")
 
 def blocks(tx: Connection, query: str) -> Iterator[Sequence[Row]]:
     """Read plain rows in blocks; the database keeps what was not asked for yet."""
-    statement = text(query).execution_options(stream_results=True, yield_per=BLOCK)
-    found = tx.execute(statement).partitions(BLOCK)
-    # SQLite reads in this very process: there is nobody to work meanwhile.
-    yield from ahead(found) if tx.dialect.name == "postgresql" else found
+    if tx.dialect.name == "sqlite":
+        # It reads in this very process: there is nobody to work meanwhile.
+        yield from _partitions(tx, query, BLOCK)
+        return
+    for large in ahead(_partitions(tx, query, _AT_ONCE * BLOCK)):
+        for start in range(0, len(large), BLOCK):
+            yield large[start : start + BLOCK]
+
+
+def _partitions(tx: Connection, query: str, size: int) -> Iterator[Sequence[Row]]:
+    statement = text(query).execution_options(stream_results=True, yield_per=size)
+    yield from tx.execute(statement).partitions(size)
 
 
 def ahead(found: Iterator[_Thing]) -> Generator[_Thing]:
