@@ -50,7 +50,7 @@ def test_all_are_well_and_only_the_door_is_open(stack: Stack) -> None:
     shown = stack.compose("ps", "--all", "--format", "json").splitlines()
     programs = {one["Service"]: one for one in map(json.loads, shown)}
     assert {one["Health"] for one in programs.values()} == {"healthy"}, programs
-    assert len(programs) == 12
+    assert len(programs) == 13
     open_ports = {name for name, one in programs.items()
                   if any(port["PublishedPort"] for port in one["Publishers"] or ())}  # fmt: skip
     assert open_ports == {"caddy"}
