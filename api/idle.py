@@ -11,6 +11,7 @@ from uuid import UUID
 
 import structlog
 
+from api.after_ticks import after_ticks
 from api.forgotten import Forgotten
 from api.gpus.choose import load_nvml
 from api.gpus.devices import GpuLook, GpuSource, InventoryUnavailable
@@ -78,11 +79,7 @@ class IdleWatch:
 
     def run(self, stopped: threading.Event) -> None:
         """Look after each tick until told to stop; nothing that fails ends the loop."""
-        while not stopped.is_set():
-            self.ticked.wait()
-            self.ticked.clear()
-            if not stopped.is_set():
-                self.try_look()
+        after_ticks(self.ticked, stopped, self.try_look)
         self._activity.close()
 
     def try_look(self) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from api.after_ticks import after_ticks
 from api.hub_shares import HubShares, Share
 from api.settings import WorkerSettings
 from quota.errors import BooksUnavailable
@@ -152,11 +153,7 @@ class SharesWatch:
 
     def run(self, stopped: threading.Event) -> None:
         """Settle until told to stop; nothing that fails ends the loop."""
-        while not stopped.is_set():
-            self.ticked.wait()
-            self.ticked.clear()
-            if not stopped.is_set():
-                self._try()
+        after_ticks(self.ticked, stopped, self._try)
 
     def _try(self) -> None:
         try:

@@ -118,6 +118,15 @@ class Books:
             return {"answered": False, "sentence": no.detail}
 
 
+def person_at(handler: BaseHandler) -> Any:
+    """Return who asks; None, and 403 is answered, when nobody is logged in."""
+    user = handler.current_user
+    if user is None:
+        handler.set_status(403)
+        handler.finish({"message": "Log in to the hub first."})
+    return user
+
+
 class MeHandler(BaseHandler):
     """Answers for whoever is logged in."""
 
@@ -128,10 +137,8 @@ class MeHandler(BaseHandler):
     async def get(self) -> None:
         """Answer with the view as JSON, or 403."""
         self.set_header("Cache-Control", "no-store")
-        user = self.current_user
+        user = person_at(self)
         if user is None:
-            self.set_status(403)
-            self.finish({"message": "Log in to the hub first."})
             return
         self.finish(await self._view_of(user.name))
 
@@ -145,10 +152,8 @@ class AnswerHandler(BaseHandler):
 
     async def post(self) -> None:
         """Do it with the session that is named, or say why not."""
-        user = self.current_user
+        user = person_at(self)
         if user is None:
-            self.set_status(403)
-            self.finish({"message": "Log in to the hub first."})
             return
         sentence = await self._answer(user.name, self.get_body_argument("server_name", ""))
         self.finish({"message": sentence})

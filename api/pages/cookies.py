@@ -58,10 +58,6 @@ class Cookies:
         """Return what somebody's own forms carry, and nobody else's can."""
         return self._seal.stamp(f"form {who.name} {who.binding}")
 
-    def is_proof(self, who: SignedIn, proof: str) -> bool:
-        """Tell whether a form is somebody's own."""
-        return self._seal.is_stamp(f"form {who.name} {who.binding}", proof)
-
     # -- a word after a deed -------------------------------------------------------------------
 
     def say(self, answer: Response, text: str) -> None:

@@ -1,5 +1,6 @@
 """What people typed into forms: read with bounds, kept for them, with what is wrong beside it."""
 
+import hmac
 from asyncio import to_thread
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,7 @@ from uuid import UUID, uuid4
 
 from fastapi import Depends, Request
 
-from api.pages.cookies import SignedIn
-from api.pages.rooms import Room, RoomDep
+from api.pages.rooms import RoomDep
 from api.pages.visitor import FIELD, Visitor, VisitorDep, check_intent
 from api.problems import Problem
 from quota import errors
@@ -114,30 +114,25 @@ def _pairs(body: bytes) -> list[tuple[str, str]]:
     return [(name, value.replace("\r\n", "\n")) for name, value in pairs]
 
 
-async def get_sender(
-    request: Request, room: RoomDep, typed: Annotated[Typed, Depends(read_form)],
-    visitor: VisitorDep,
-) -> Visitor:  # fmt: skip
+async def get_sender(typed: Annotated[Typed, Depends(read_form)], visitor: VisitorDep) -> Visitor:
     """Find out who sent a form, and that it is their own (a FastAPI dependency).
 
     Raises:
         Problem: 403 for a form that was not made for this person.
 
     """
-    who = room.cookies.signed_in(request)
-    assert who is not None, "visitors are signed in"
-    require_proof(who, typed, room)
+    require_proof(typed, visitor.proof)
     return visitor
 
 
-def require_proof(who: SignedIn, typed: Typed, room: Room) -> None:
-    """Refuse a form that was made for somebody else.
+def require_proof(typed: Typed, proof: str) -> None:
+    """Refuse a form that does not carry the proof of whoever sends it: it was made for others.
 
     Raises:
         Problem: 403.
 
     """
-    if not room.cookies.is_proof(who, typed[FIELD]):
+    if not hmac.compare_digest(typed[FIELD].encode(), proof.encode()):
         raise Problem(403, "foreign_form", "This form is not yours",
                       "This form was made for somebody else, or before you signed out. Nothing "
                       "was done. Open the page again and send it from there.")  # fmt: skip

@@ -103,7 +103,7 @@ async def post_sign_out(request: Request, typed: TypedDep, room: RoomDep) -> Res
     """Forget who it was here, and let the hub forget, too; also when the sign-in has ended."""
     who = room.cookies.signed_in(request)
     if who is not None:
-        require_proof(who, typed, room)
+        require_proof(typed, room.cookies.proof_for(who))
     answer = RedirectResponse(room.addresses.hub("logout"), status_code=303)
     room.cookies.sign_out(answer)
     return answer

@@ -6,8 +6,6 @@ the document names. `make fuzz` and the long test take minutes for it, `make tes
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +16,9 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
     unsupported_method,
 )
-from sqlalchemy import Engine
 
-from tests.api.desk import ApiDesk, open_service
-from tests.api.office import OFFICE_YAML, PEOPLE
+from tests.api.desk import ApiDesk
+from tests.api.office import PEOPLE
 from tests.quota.sizes import IS_FUZZ
 
 ROLES = ("hub", "organizer", "ta", "scholar", "nobody")
@@ -33,15 +30,6 @@ _INSIDE = re.compile(
 # Values after the document may still be refused: a week that is over, somebody who is not there.
 # A method that is not there is answered with 405 by what is outside the document.
 _NOT_ASKED = [positive_data_acceptance, negative_data_rejection, unsupported_method]
-
-
-@pytest.fixture
-def office(engine: Engine, tmp_path: Path) -> Iterator[ApiDesk]:
-    folder = tmp_path / "lab"
-    folder.mkdir()
-    (folder / "lab.yaml").write_text(OFFICE_YAML)
-    with open_service(engine, folder) as desk:
-        yield desk
 
 
 def described(desk: ApiDesk) -> Any:
