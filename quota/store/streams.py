@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from queue import Empty, Queue
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -13,6 +14,7 @@ BLOCK = 250
 # A server is asked for so many blocks at once: each time the two threads have to take turns. Of
 # these, so many are read before somebody asks for them; a few, since they are in memory.
 _AT_ONCE, _AHEAD = 8, 2
+_cursors = count()
 
 Row: TypeAlias = Sequence[Any]
 _AnyRow = TypeVar("_AnyRow", bound=Row)
@@ -23,16 +25,23 @@ def blocks(tx: Connection, query: str) -> Iterator[Sequence[Row]]:
     """Read plain rows in blocks; the database keeps what was not asked for yet."""
     if tx.dialect.name == "sqlite":
         # It reads in this very process: there is nobody to work meanwhile.
-        yield from _partitions(tx, query, BLOCK)
+        statement = text(query).execution_options(stream_results=True, yield_per=BLOCK)
+        yield from tx.execute(statement).partitions(BLOCK)
         return
-    for large in ahead(_partitions(tx, query, _AT_ONCE * BLOCK)):
+    for large in ahead(_from_server(tx, query, _AT_ONCE * BLOCK)):
         for start in range(0, len(large), BLOCK):
             yield large[start : start + BLOCK]
 
 
-def _partitions(tx: Connection, query: str, size: int) -> Iterator[Sequence[Row]]:
-    statement = text(query).execution_options(stream_results=True, yield_per=size)
-    yield from tx.execute(statement).partitions(size)
+def _from_server(tx: Connection, query: str, size: int) -> Iterator[Sequence[Row]]:
+    """Read by the driver's own cursor: what SQLAlchemy makes of a row costs a fifth of a check."""
+    driver = tx.connection.driver_connection
+    assert driver is not None, "connected"
+    # Some of them are open at once, and each has a name in the transaction.
+    with driver.cursor(name=f"blocks_{next(_cursors)}") as cursor:
+        cursor.execute(query)
+        while found := cursor.fetchmany(size):
+            yield found
 
 
 def ahead(found: Iterator[_Thing]) -> Generator[_Thing]:
