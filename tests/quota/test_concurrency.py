@@ -223,7 +223,7 @@ class Bank:
 
     def _patiently(self, rng: random.Random, act: Callable[[], T]) -> T:
         """Ask again when the database could not, as the hub does."""
-        for tries in range(30):
+        for tries in range(200):
             try:
                 found = act()
             except BooksUnavailable:
