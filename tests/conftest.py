@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,35 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = open_engine(f"sqlite:///{path}", pool_size=20)
     yield engine
     engine.dispose()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and config.pluginmanager.has_plugin("cacheprovider"):
+        config.pluginmanager.register(Passes(config), "gpulab-passes")
+
+
+class Passes:
+    """Notes when each test last passed in all its sizes, for docs/promises.md."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._cache = config.cache
+        self._ended: dict[str, bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = report.nodeid.partition("[")[0]
+        if report.failed:
+            self._ended[name] = False
+        elif report.when == "call" and report.passed:
+            self._ended.setdefault(name, True)
+
+    def pytest_sessionfinish(self) -> None:
+        if self._cache is None:
+            return
+        today = datetime.now(UTC).date().isoformat()
+        known = dict(self._cache.get("gpulab/passed", {}))
+        for name, has_passed in self._ended.items():
+            if has_passed:
+                known[name] = today
+            else:
+                known.pop(name, None)
+        self._cache.set("gpulab/passed", known)
