@@ -130,7 +130,8 @@ class Idling:
                 old = before.get(key)
                 rows.save_state(tx, old, with_state(old, key, seen[key]))
             rows.save_uses(tx, news)
-            rows.forget_ended(tx)
+            if lease_ids:
+                rows.forget_ended(tx)
 
     # -- one session under its account's lock --------------------------------------------------
 

@@ -21,6 +21,8 @@
   function options(part, use) {
     var clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: use.zone });
     function time(at) { return clock.format(new Date(at * 1000)); }
+    // Without a pointer on the chart there is no place.
+    function isHere(place) { return place !== null && place !== undefined; }
     var axis = { stroke: colour("--bs-body-color"), grid: { stroke: colour("--bs-border-color"), width: 1 },
                  ticks: { stroke: colour("--bs-border-color"), width: 1 } };
     return {
@@ -29,13 +31,16 @@
       scales: { y: { range: [0, 100] } },
       cursor: { drag: { x: false, y: false } },
       series: [
-        { label: "Time", value: function (_, at) { return at === null ? "–" : time(at); } },
+        { label: "Time", value: function (_, at, __, place) { return isHere(place) ? time(at) : "–"; } },
         { label: "GPU use", stroke: colour("--bs-primary"), width: 2,
-          value: function (_, percent) { return percent === null ? "not measured" : percent + " %"; } }
+          value: function (_, percent, __, place) {
+            if (!isHere(place)) { return "–"; }
+            return percent === null ? "not measured" : percent + " %";
+          } }
       ],
       axes: [
-        Object.assign({ values: function (_, splits) { return splits.map(time); } }, axis),
-        Object.assign({ values: function (_, splits) { return splits.map(function (one) { return one + " %"; }); } }, axis)
+        Object.assign({ size: 36, values: function (_, splits) { return splits.map(time); } }, axis),
+        Object.assign({ size: 58, values: function (_, splits) { return splits.map(function (one) { return one + " %"; }); } }, axis)
       ]
     };
   }

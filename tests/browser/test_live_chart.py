@@ -1,6 +1,7 @@
 """The live chart of GPU use in a real browser: a lab whose driver is the stand-in in C."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ pytestmark = [
 
 # The refreshing every 15 seconds, after the worker's look, which is as often.
 _SOON_MS = 60_000
+DASH = "\N{EN DASH}"
 _PIXELS = """
 () => {
   const canvas = document.querySelector(".lab-live canvas");
@@ -72,9 +74,9 @@ def test_the_chart_follows_the_gpu_without_a_reload(
     assert page.locator("details[open] table").is_visible(), "what was opened stays open"
     assert page.evaluate("window.isTheSame"), "nothing was loaded anew"
 
-    tomas.open("section/americas").wait_for_selector("text=20 % of the time, 3.1 GiB held")
+    tomas.open("section/americas").wait_for_selector("text=20 %, 3.1 GiB")
     tomas.look_around()
-    olga.open("program/sessions").wait_for_selector("text=20 % of the time, 3.1 GiB held")
+    olga.open("program/sessions").wait_for_selector("text=20 %, 3.1 GiB")
     olga.look_around()
     visitor.stop()
     page.wait_for_selector("text=No session is running", timeout=_SOON_MS)
@@ -90,3 +92,9 @@ def _check_twins(page: Page) -> None:
     assert box is not None
     assert box["width"] <= 1, "beside the live chart the picture is for screen readers"
     assert page.locator(".lab-live .uplot").bounding_box() is not None
+    values = page.locator(".lab-live .u-value")
+    assert values.all_inner_texts() == [DASH, DASH], "no pointer is on the chart"
+    page.hover(".lab-live .u-over")
+    at, percent = values.all_inner_texts()
+    assert re.fullmatch(r"\d\d:\d\d", at)
+    assert re.fullmatch(r"\d+ %|not measured", percent)

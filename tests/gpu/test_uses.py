@@ -72,8 +72,8 @@ def test_what_the_driver_says_of_each_session_is_on_the_pages(
     assert json.loads(unescape(live[1]))["percents"] == [None, 63, 63]
     tomas, olga = browser_of(service, "token-tomas"), browser_of(service, "token-olga")
     for table in (tomas.get("section/utc").text, olga.get("program/sessions/live").text):
-        assert "63 % of the time, 3.1 GiB held" in row(table, "ada")
-        assert "0 % of the time, 0.5 GiB held" in row(table, "blaise")
+        assert "63 %, 3.1 GiB" in row(table, "ada")
+        assert "0 %, 0.5 GiB" in row(table, "blaise")
     assert "GPU use: 63 % of the time, 3.1 of 16 GiB" in tomas.get("section/utc/people/ada").text
     assert "GPU use: 63 % of the time, 3.1 of 16 GiB" in olga.get("program/people/ada").text
     assert (told(service, "ada")["busy_ratio"], told(service, "ada")["held_mib"]) == (0.63, 3174)

@@ -11,7 +11,7 @@ from quota.gpu_use import MINUTES_KEPT, SessionUse, fresh_for, is_news
 from quota.idling import Idling
 from quota.section_overview import section_overview
 from quota.session_states import SessionState
-from quota.shown import use_text
+from quota.shown import short_use_text, use_text
 from quota.standings import lab_standing
 from tests.quota.books import Desk
 
@@ -71,18 +71,18 @@ def test_without_looks_nothing_is_known_of_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "of_mib", "text"),
+    ("seen", "text", "short"),
     [
-        (None, 16384, "not measured"),
-        (use(None, None), 16384, "not measured"),
-        (use(63, 3174), 16384, "63 % of the time, 3.1 of 16 GiB held"),
-        (use(0, 0), 0, "0 % of the time, 0.0 GiB held"),
-        (use(None, 3174), 4096, "time not measured, 3.1 of 4 GiB held"),
-        (use(63, None), 4096, "63 % of the time"),
+        (None, "not measured", "not measured"),
+        (use(None, None), "not measured", "not measured"),
+        (use(63, 3174), "63 % of the time, 3.1 of 4 GiB held", "63 %, 3.1 GiB"),
+        (use(0, 0), "0 % of the time, 0.0 of 4 GiB held", "0 %, 0.0 GiB"),
+        (use(None, 3174), "time not measured, 3.1 of 4 GiB held", "not measured, 3.1 GiB"),
+        (use(63, None), "63 % of the time", "63 %"),
     ],
 )
-def test_what_is_not_measured_is_said(seen: SessionUse | None, of_mib: int, text: str) -> None:
-    assert use_text(seen, of_mib) == text
+def test_what_is_not_measured_is_said(seen: SessionUse | None, text: str, short: str) -> None:
+    assert (use_text(seen, 4096), short_use_text(seen)) == (text, short)
 
 
 class Eyes:
