@@ -170,8 +170,15 @@ def _session_out(one: SessionView) -> schemas.SessionOut:
 
 def gpu_state_out(state: StoredState, release_at: datetime | None) -> schemas.GpuStateOut:
     """Show what a session does with its GPU."""
+    use = state.use
+    percent = None if use is None else use.busy_percent
     return schemas.GpuStateOut(
-        state=state.state, since=state.since, release_at=release_at, kept_until=state.kept_until
+        state=state.state,
+        since=state.since,
+        release_at=release_at,
+        kept_until=state.kept_until,
+        busy_ratio=None if percent is None else percent / 100,
+        held_mib=None if use is None else use.held_mib,
     )
 
 

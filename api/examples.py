@@ -18,7 +18,8 @@ _GPU = {"uuid": "GPU-5c5a9f3e", "name": "Virtual GPU", "share_mgpu": 500, "memor
         "virtual": True, "gpu_memory_mib": 16384, "sharing": "plain",
         "holds_memory": False}  # fmt: skip
 _GPU_STATE = {"state": "holding", "since": "2027-01-20T16:40:00Z",
-              "release_at": "2027-01-20T17:10:00Z", "kept_until": None}  # fmt: skip
+              "release_at": "2027-01-20T17:10:00Z", "kept_until": None,
+              "busy_ratio": 0.0, "held_mib": 3140}  # fmt: skip
 _LEASE = {
     "id": _LEASE_ID, "hub_id": "main", "account": "ada", "server_name": "", "flavor": "half-gpu",
     "image": "base", "state": "active", "weight_mgpu": 500, "gpu": _GPU, "waiting": None,

@@ -4,7 +4,7 @@ Beside the worker's tick, in a thread of its own: a slow driver or hub must not 
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -25,6 +25,7 @@ from api.gpus.processes import (
     look_at_processes,
 )
 from api.gpus.states import History, Look, computes, state_of, with_look
+from api.gpus.uses import Measuring, with_measured
 from api.hub_activity import HubActivity, HubLook, Server
 from api.settings import WorkerSettings
 from api.worker_metrics import WorkerMetrics
@@ -74,6 +75,7 @@ class IdleWatch:
         self._processes = processes
         self._forgotten = Forgotten()
         self._histories: dict[UUID, History] = {}
+        self._measured: dict[UUID, Measuring] = {}
         self._computed_s: dict[UUID, tuple[datetime, float]] = {}
         self.ticked = threading.Event()
 
@@ -103,7 +105,7 @@ class IdleWatch:
             self.memory.hold((one.session for one in running), machine.processes,
                               machine.owners)  # fmt: skip
         for one in running:
-            self._add_look(one.session, machine)
+            self._add_look(one, machine)
         self._forget(running)
         hub = self._activity.look()
         self._note_forgotten(running, hub, machine.at)
@@ -114,7 +116,8 @@ class IdleWatch:
                    if one.session.gpu_uuid is not None}  # fmt: skip
         self._metrics.note_states(one.state for one in on_gpus.values())
         self._metrics.note_gpus(machine.gpus)
-        released = self._idling.note(on_gpus)
+        uses = {key: self._measured[key].use for key in on_gpus}
+        released = self._idling.note(on_gpus, uses)
         for lease_id in released:
             log.info("gpu_released", lease=str(lease_id), state=states[lease_id].state)
         if released:
@@ -133,13 +136,20 @@ class IdleWatch:
         return Machine(at=self._idling.books.clock.now(), gpus=gpus, processes=processes,
                        owners=owners)  # fmt: skip
 
-    def _add_look(self, one: RunningSession, machine: Machine) -> None:
-        rules, tick_s = self._idling.rules, self._idling.books.lab.policy.tick_s
+    def _add_look(self, open_session: OpenSession, machine: Machine) -> None:
+        one, stored = open_session.session, open_session.state
+        gap = timedelta(seconds=_GAP_TICKS * self._idling.books.lab.policy.tick_s)
         look = look_at(one, machine, cpu_cores=self._cpu_cores(one, machine))
         self._histories[one.lease_id] = with_look(
-            self._histories.get(one.lease_id), look, rules,
-            longest_gap=timedelta(seconds=_GAP_TICKS * tick_s),
-        )  # fmt: skip
+            self._histories.get(one.lease_id), look, self._idling.rules, longest_gap=gap
+        )
+        if one.gpu_uuid is None:
+            return
+        before = self._measured.get(one.lease_id)
+        if before is None and stored is not None and stored.use is not None:
+            # A worker that starts anew goes on with what the books have.
+            before = Measuring(use=stored.use)
+        self._measured[one.lease_id] = with_measured(before, look, longest_gap=gap)
 
     def _cpu_cores(self, one: RunningSession, machine: Machine) -> float | None:
         """Return how many cores a session kept busy since the last look; None: not known."""
@@ -157,7 +167,7 @@ class IdleWatch:
 
     def _forget(self, running: list[OpenSession]) -> None:
         there = {one.session.lease_id for one in running}
-        for known in (self._histories, self._computed_s):
+        for known in (self._histories, self._measured, self._computed_s):
             for lease_id in set(known) - there:
                 del known[lease_id]
 
@@ -236,11 +246,18 @@ def look_at(one: RunningSession, machine: Machine, *, cpu_cores: float | None) -
     strangers = any(item.pid not in machine.owners for item in there)
     if one.gpu_uuid not in machine.gpus.told or strangers:
         return Look(at=machine.at, has_gpu_process=None, sm_percent=None, cpu_cores=cpu_cores)
-    percents = [item.sm_percent for item in mine]
+    percent = _sum([item.sm_percent for item in mine])
+    held_mib = _sum([item.memory_mib for item in mine])
     return Look(
         at=machine.at,
         has_gpu_process=bool(mine),
-        sm_percent=None if None in percents
-        else min(100.0, sum(part for part in percents if part is not None)),
+        sm_percent=None if percent is None else min(100.0, percent),
         cpu_cores=cpu_cores,
-    )  # fmt: skip
+        held_mib=None if held_mib is None else int(held_mib),
+    )
+
+
+def _sum(parts: Sequence[float | None]) -> float | None:
+    """Sum parts up; with one that is not told, the sum is not known."""
+    told = [one for one in parts if one is not None]
+    return sum(told) if len(told) == len(parts) else None

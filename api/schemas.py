@@ -126,12 +126,18 @@ class LotOut(BaseModel):
 
 
 class GpuStateOut(BaseModel):
-    """What a session does with its GPU, and when it will have to give it back."""
+    """What a session does with its GPU, and when it will have to give it back.
+
+    `busy_ratio` is how much of the time since the look before it had a kernel on the GPU, and
+    `held_mib` the memory that its processes hold there, as of the last minute; null: not measured.
+    """
 
     state: Literal["active", "training", "holding", "empty", "unknown"]
     since: datetime
     release_at: datetime | None
     kept_until: datetime | None
+    busy_ratio: Annotated[float, Field(ge=0, le=1)] | None
+    held_mib: int | None
 
 
 class SessionOut(BaseModel):

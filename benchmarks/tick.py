@@ -4,6 +4,9 @@ Two books, a tenth and the whole of the size, are ticked in turn in one run. Mos
 simply still running; each tick some have used up their hold, since they began at different times.
 The worst case is shown too: all holds are used up in the same tick, as a minute after a class of
 that size began. The observation of the runtime is made up here; what is measured is the books.
+
+Beside the tick, what sessions do is written down: the time of a look in which little has changed,
+and of one that begins a minute, when how busy each session keeps its GPU is written for all.
 """
 
 import argparse
@@ -13,18 +16,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from benchmarks.common import Figure, median, report
 from benchmarks.rigs import lab_yaml
 from quota import requests
 from quota.clock import ManualClock
 from quota.desk import open_desk
+from quota.gpu_use import SessionUse, minute_of
+from quota.idling import Idling
 from quota.lab_file import parse_lab
 from quota.leases import LeaseRequest
 from quota.observed import Observed
 from quota.placement import GpuUse
 from quota.service import Books
+from quota.session_states import SessionState
 from quota.store.engine import open_engine, transaction
 from quota.store.migrate import upgrade
 
@@ -100,6 +106,30 @@ def all_at_once(found: Class) -> float:
     return found.tick()
 
 
+def looks(found: Class, count: int) -> dict[str, float]:
+    """Look at all sessions every 15 seconds; return the times by what had to be written."""
+    idling = Idling(found.books)
+    took: dict[str, list[float]] = {"nothing": [], "every session": []}
+    leases = [one.lease_id for one in found.seen if one.lease_id is not None]
+    state = SessionState(state="training", since=found.clock.now())
+    uses: dict[UUID, SessionUse] = {}
+    for number in range(count):
+        found.clock.advance(_TICK)
+        now = found.clock.now()
+        begins = number and all(minute_of(one.seen_at) != minute_of(now) for one in uses.values())
+        for lease_id in leases:
+            told = {"busy_percent": 60, "held_mib": 900}
+            uses[lease_id] = (
+                uses[lease_id].at(now, **told, mean=60, between=60) if number
+                else SessionUse(seen_at=now, minutes=(60,), **told)
+            )  # fmt: skip
+        began = time.perf_counter()
+        idling.note(dict.fromkeys(uses, state), uses)
+        if number:
+            took["every session" if begins else "nothing"].append(time.perf_counter() - began)
+    return {what: median(some) for what, some in took.items()}
+
+
 def measure(size: int, ticks: int, urls: tuple[str | None, str | None]) -> int:
     with running_class(size // 10, urls[0]) as small, running_class(size, urls[1]) as large:
         for one in (small, large):
@@ -110,9 +140,12 @@ def measure(size: int, ticks: int, urls: tuple[str | None, str | None]) -> int:
             took["large"].append(large.tick())
             print(f"tick {number + 1}: {took['small'][-1]:.3f} s for {size // 10}, "
                   f"{took['large'][-1]:.3f} s for {size}")  # fmt: skip
+        looked = looks(large, 17)
         worst = {size // 10: all_at_once(small), size: all_at_once(large)}
     for count, seconds in worst.items():
         print(f"all holds at once: {seconds:.3f} s for {count}, {count / seconds:,.0f} leases/s")
+    for what, seconds in looked.items():
+        print(f"a look at {size} sessions that writes {what}: {seconds:.3f} s")
     value, growth = median(took["large"]), median(took["large"]) / median(took["small"])
     print(f"growth from {size // 10} to {size}: {growth:.1f} times (at most {GROWTH_LIMIT:g})")
     # As a share of the limit, so that larger is better as everywhere.

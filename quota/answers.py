@@ -117,7 +117,7 @@ def _account_view(
         lots=lots,
         sessions=with_states(
             tx,
-            lab.idle,
+            lab,
             hub_id,
             [
                 _session_view(
@@ -129,6 +129,7 @@ def _account_view(
                 )
                 for one in open_leases
             ],
+            now=now,
         ),
         charges=_charges(tx, account.id),
         notices=_notices(tx, account.id),

@@ -14,6 +14,7 @@ from quota import requests
 from quota.clock import ms_between
 from quota.desk import Desk, open_desk_of_lease
 from quota.errors import GpuIsWanted, NoSuchLease
+from quota.gpu_use import SessionUse, fresh_for, is_news
 from quota.lab_idle import IdleRules
 from quota.news import news_of_notices
 from quota.outbox import tell
@@ -61,8 +62,10 @@ class Idling:
             states = rows.states_of_hub(tx, self.books.hub_id)
         return [OpenSession(session=one, state=states.get(one.lease_id)) for one in sessions]
 
-    def note(self, seen: Mapping[UUID, SessionState]) -> list[UUID]:
-        """Write what sessions were seen doing; warn and stop the idle ones.
+    def note(
+        self, seen: Mapping[UUID, SessionState], uses: Mapping[UUID, SessionUse] | None = None
+    ) -> list[UUID]:
+        """Write what sessions were seen doing, and how busy; warn and stop the idle ones.
 
         Returns the sessions that were told to end. What is not in `seen` is left as it is.
         """
@@ -74,8 +77,10 @@ class Idling:
         due = [key for key, one in after.items()
                if decide(one, self.rules, now=now, is_wanted=is_wanted) != "nothing"]  # fmt: skip
         changed = [key for key, one in after.items() if one != before.get(key)]
-        if changed:
-            self._write(changed, seen)
+        kept = {key: one.use for key, one in before.items()}
+        news = {key: use for key, use in (uses or {}).items() if is_news(kept.get(key), use)}
+        if changed or news:
+            self._write(changed, seen, news)
         return [key for key in due if self._act(key, seen[key], is_wanted=is_wanted)]
 
     def keep(self, lease_id: UUID) -> StoredState:
@@ -103,7 +108,7 @@ class Idling:
             # A warning from before the answer does not hold after it.
             after = replace(start, kept_until=until, warned_at=None)
             rows.save_state(tx, before, after)
-            return after
+        return after.as_of(now, fresh_for=fresh_for(self.books.lab.policy.tick_s))
 
     def tell_forgotten(self, lease_id: UUID) -> None:
         """Tell the holder of a session that the hub has lost it, and how to end it."""
@@ -114,14 +119,19 @@ class Idling:
             if lease is not None and lease.state == "active":
                 _tell(tx, desk, lease_id, forgotten_text(lease), now, kind="warning")
 
-    def _write(self, lease_ids: Sequence[UUID], seen: Mapping[UUID, SessionState]) -> None:
+    def _write(
+        self, lease_ids: Sequence[UUID], seen: Mapping[UUID, SessionState],
+        news: Mapping[UUID, SessionUse],
+    ) -> None:  # fmt: skip
         with transaction(self.books.engine, step="note_states") as tx:
             # Read again, locked: somebody may have asked to keep a GPU a moment ago.
             before = rows.states_of(tx, lease_ids, lock=True)
             for key in lease_ids:
                 old = before.get(key)
                 rows.save_state(tx, old, with_state(old, key, seen[key]))
-            rows.forget_ended(tx)
+            rows.save_uses(tx, news)
+            if lease_ids:
+                rows.forget_ended(tx)
 
     # -- one session under its account's lock --------------------------------------------------
 

@@ -114,6 +114,11 @@ class Lease:
         """Tell whether it holds a slot on a GPU."""
         return self.is_open and self.gpu_uuid is not None
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Tell whether it runs on a GPU."""
+        return self.is_running and self.occupies
+
     def unposted(self, until: datetime) -> GpuTime:
         """Return what it has used and not yet posted; a clock set back never makes it less."""
         if not self.is_running or self.charged_until is None:

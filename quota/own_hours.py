@@ -12,6 +12,7 @@ from quota.amount import GpuTime
 from quota.attachments import Attachment
 from quota.chain import GENESIS
 from quota.explanation import Explanation
+from quota.gpu_use import SessionUse
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.line_answers import line_now
@@ -35,6 +36,11 @@ class OwnSession:
     session: SessionView
     gpu: GpuUse | None
     line: LineView | None
+
+    @property
+    def use(self) -> SessionUse | None:
+        """How busy it keeps its GPU."""
+        return None if self.session.state is None else self.session.state.use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from quota.amount import GpuTime
 from quota.attachments import Attachment
 from quota.budgets import budget_left
 from quota.chain import GENESIS
+from quota.gpu_use import fresh_for
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
@@ -62,7 +63,7 @@ class ScholarLine:
     @property
     def is_on_gpu(self) -> bool:
         """Tell whether one of the running sessions has a GPU."""
-        return any(one.lease.is_running and one.lease.occupies for one in self.sessions)
+        return any(one.lease.is_on_gpu for one in self.sessions)
 
     @property
     def is_waiting(self) -> bool:
@@ -162,7 +163,7 @@ def _lines(
     ids = [row["id"] for row in rows.values()]
     leases = reads.open_leases_of(tx, ids)
     settled = _settled(tx, books, names, rows, leases, now=now)
-    seated = _seated(tx, books, [one for some in leases.values() for one in some])
+    seated = _seated(tx, books, [one for some in leases.values() for one in some], now=now)
     used_at = sections.charged_last(tx, ids)
     attached = sections.open_attachments(tx, ids)
     hands = sections.open_help_requests(tx, ids)
@@ -214,13 +215,16 @@ def _balance(account: Account, leases: Sequence[Lease], now: datetime) -> GpuTim
     return account.usable(now) - GpuTime.total(lease.unposted(now) for lease in leases)
 
 
-def _seated(tx: Connection, books: Books, leases: Sequence[Lease]) -> dict[UUID, SeatedSession]:
+def _seated(
+    tx: Connection, books: Books, leases: Sequence[Lease], *, now: datetime
+) -> dict[UUID, SeatedSession]:
     lab: Lab = books.lab
     states = states_of(tx, [one.id for one in leases if one.occupies])
     is_wanted = any(one.is_idle for one in states.values()) and is_gpu_wanted(tx, books.hub_id)
-    found = {}
+    fresh, found = fresh_for(lab.policy.tick_s), {}
     for lease in leases:
         state = states.get(lease.id)
         at = None if state is None else release_at(state, lab.idle, is_wanted=is_wanted)
+        state = None if state is None else state.as_of(now, fresh_for=fresh)
         found[lease.id] = SeatedSession(lease=lease, state=state, release_at=at)
     return found

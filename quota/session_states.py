@@ -1,10 +1,11 @@
 """What sessions do with their GPUs, and when an idle one gives its GPU back. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
+from quota.gpu_use import SessionUse
 from quota.lab_idle import IdleRules
 
 StateName = Literal["active", "training", "holding", "empty", "unknown"]
@@ -32,6 +33,13 @@ class StoredState(SessionState):
     lease_id: UUID
     warned_at: datetime | None = None
     kept_until: datetime | None = None
+    # Written by itself, and much more often: no part of what makes two states the same.
+    use: SessionUse | None = field(default=None, compare=False)
+
+    def as_of(self, now: datetime, *, fresh_for: timedelta) -> "StoredState":
+        """Return it with what is known now of how busy the GPU is kept."""
+        use = None if self.use is None else self.use.as_of(now, fresh_for=fresh_for)
+        return replace(self, use=use)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

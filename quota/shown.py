@@ -3,6 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from quota.gpu_use import SessionUse
+
 LEASE_TEXTS = {
     "waiting": "waiting in the line",
     "held": "starting",
@@ -17,6 +19,25 @@ GPU_TEXTS = {
     "holding": "not used, but its memory is held",
     "empty": "not used",
 }
+
+
+def use_text(use: SessionUse | None, of_mib: int) -> str:
+    """Say how busy a session keeps its GPU: '63 % of the time, 3.1 of 16 GiB held'."""
+    if use is None or not use.is_measured:
+        return "not measured"
+    percent, held_mib = use.busy_percent, use.held_mib
+    time = "time not measured" if percent is None else f"{percent} % of the time"
+    if held_mib is None:
+        return time
+    return f"{time}, {held_mib / 1024:.1f} of {of_mib / 1024:g} GiB held"
+
+
+def short_use_text(use: SessionUse | None) -> str:
+    """Say the same in a table: '63 %, 3.1 GiB'."""
+    if use is None or not use.is_measured:
+        return "not measured"
+    time = "not measured" if use.busy_percent is None else f"{use.busy_percent} %"
+    return time if use.held_mib is None else f"{time}, {use.held_mib / 1024:.1f} GiB"
 
 
 def moment_text(at: datetime, time_zone: str) -> str:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
-from quota.lab_idle import IdleRules
+from quota.gpu_use import fresh_for
+from quota.lab import Lab
 from quota.session_states import release_at
 from quota.store.session_states import is_gpu_wanted, states_of
 from quota.views import SessionView
 
 
 def with_states(
-    tx: Connection, rules: IdleRules, hub_id: str, views: Sequence[SessionView]
+    tx: Connection, lab: Lab, hub_id: str, views: Sequence[SessionView], *, now: datetime
 ) -> tuple[SessionView, ...]:
     """Add to each session on a GPU what it does there, and when it will have to give it back."""
     states = states_of(tx, [one.lease.id for one in views if one.lease.occupies])
@@ -20,6 +22,10 @@ def with_states(
     found = []
     for one in views:
         state = states.get(one.lease.id)
-        at = None if state is None else release_at(state, rules, is_wanted=is_wanted)
+        if state is None:
+            found.append(one)
+            continue
+        at = release_at(state, lab.idle, is_wanted=is_wanted)
+        state = state.as_of(now, fresh_for=fresh_for(lab.policy.tick_s))
         found.append(replace(one, state=state, release_at=at))
     return tuple(found)

@@ -19,6 +19,7 @@ from quota.chain import GENESIS
 from quota.desk import funds
 from quota.endings import closing, ending_of, runs_out_at
 from quota.entitlement import current_week
+from quota.gpu_use import fresh_for
 from quota.lab import Lab
 from quota.leases import Lease
 from quota.ledger import Account, Lot
@@ -138,7 +139,8 @@ def _read(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> _Read:
     return _Read(
         rows=rows, lots=lists.lots_at(tx, hub_id, now), leases=open_leases,
         charged=reads.charged_by_lease(tx, [x.id for some in open_leases.values() for x in some]),
-        states=states_of_hub(tx, hub_id),
+        states={key: one.as_of(now, fresh_for=fresh_for(lab.policy.tick_s))
+                for key, one in states_of_hub(tx, hub_id).items()},
         given=frozenset(one for one, _, _ in lists.lots_named(tx, boosts)),
     )  # fmt: skip
 

@@ -21,13 +21,15 @@ from quota.session_states import SessionState
 class Look:
     """One look at one session; None stands for what was not told.
 
-    `cpu_cores` is how many cores it kept busy since the look before.
+    `cpu_cores` is how many cores it kept busy since the look before, `held_mib` the GPU memory of
+    its processes.
     """
 
     at: datetime
     has_gpu_process: bool | None
     sm_percent: float | None
     cpu_cores: float | None
+    held_mib: int | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -1,6 +1,6 @@
 """Charts as SVG that stands in a page: no script, no inline style, colours by class; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -62,6 +62,26 @@ def bars(title: str, values: Sequence[tuple[str, GpuTime]]) -> Markup:
                 Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>')
                 .format(x + step / 2, _HEIGHT - _BOTTOM + 18, label)
             )  # fmt: skip
+    head = Markup('<svg class="lab-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    return head.format(_WIDTH, _HEIGHT, title) + Markup("").join(parts) + Markup("</svg>")
+
+
+def curve(title: str, percents: Sequence[int | None], labels: Mapping[int, str]) -> Markup:
+    """Draw percents as a line, broken where nothing is known; labels stand below by place."""
+    step = (_WIDTH - _LEFT - _RIGHT) / max(len(percents) - 1, 1)
+    path, is_drawing = [], False
+    for place, percent in enumerate(percents):
+        if percent is not None:
+            y = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * percent / 100
+            # With nothing after it a point is a dot, by its round ends.
+            path.append(f"{'L' if is_drawing else 'M'}{_LEFT + step * place:.1f} {y:.1f}h0")
+        is_drawing = percent is not None
+    parts = [*_grid(100), Markup('<path class="lab-curve" d="{}"/>').format("".join(path))]
+    parts += [
+        Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>')
+        .format(_LEFT + step * place, _HEIGHT - _BOTTOM + 18, label)
+        for place, label in labels.items()
+    ]  # fmt: skip
     head = Markup('<svg class="lab-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">')
     return head.format(_WIDTH, _HEIGHT, title) + Markup("").join(parts) + Markup("</svg>")
 

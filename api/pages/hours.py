@@ -10,6 +10,7 @@ from api.pages import charts
 from api.pages.balance import parts_given, parts_of_use
 from api.pages.forms import SenderDep, Typed, TypedDep, blank
 from api.pages.rooms import Room, RoomDep
+from api.pages.use_chart import use_shown
 from api.pages.visitor import Visitor, VisitorDep
 from quota.errors import BadAmount, BadText, NoSuchThing
 from quota.listings import newest_requests
@@ -72,9 +73,11 @@ def _now(visitor: Visitor, room: Room) -> dict[str, object]:
     hours = own_hours(room.books, visitor.name)
     given, use = parts_given(hours.account.lots, now=room.books.clock.now()), parts_of_use(hours)
     left = hours.account.balance.hours_text()
+    uses = {one.session.lease.id: use_shown(one.use, hours.account.time_zone)
+            for one in hours.sessions}  # fmt: skip
     title = f"{left} of {hours.account.granted.hours_text()} GPU-hours are left"
     return {
         "hours": hours, "given": given, "use": use, "flavors": room.books.lab.flavors,
-        "lease_texts": LEASE_TEXTS, "gpu_texts": GPU_TEXTS,
+        "lease_texts": LEASE_TEXTS, "gpu_texts": GPU_TEXTS, "uses": uses,
         "bars": charts.stacked(title, [given, use]),
     }  # fmt: skip

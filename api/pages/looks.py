@@ -18,7 +18,8 @@ from api.pages.visitor import FIELD, Visitor
 from quota.amount import GpuTime
 from quota.clock import Clock
 from quota.lab import Lab
-from quota.shown import cost_text, moment_text, span_text
+from quota.session_states import StoredState
+from quota.shown import cost_text, moment_text, short_use_text, span_text, use_text
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 
@@ -55,6 +56,7 @@ class Looks:
             "hours": GpuTime.hours_text, "span": span_text, "cost": cost_text,
             "moment": self._moment, "day": self._day, "ago": self._ago, "left": self._left,
             "since": self._since, "clock": self._clock_time, "when": self._when,
+            "use": _use, "short_use": _short_use,
         }  # fmt: skip
         self._environment.globals |= {
             "asset": asset_url, "hub": addresses.hub, "page": addresses.page, "prefix": PREFIX,
@@ -126,6 +128,14 @@ class Looks:
 def _time(at: datetime, shown: str) -> Markup:
     exact = at.astimezone(UTC).isoformat(timespec="seconds")
     return Markup('<time datetime="{}">{}</time>').format(exact, shown)
+
+
+def _use(state: StoredState | None, of_mib: int) -> str:
+    return use_text(None if state is None else state.use, of_mib)
+
+
+def _short_use(state: StoredState | None) -> str:
+    return short_use_text(None if state is None else state.use)
 
 
 def _zone_of(visitor: Visitor | None, lab: Lab) -> str:

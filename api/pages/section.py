@@ -13,7 +13,7 @@ router = APIRouter(prefix="/section/{section}")
 
 # What a session does with its GPU, in words.
 STATE_TEXTS = {
-    "active": "computes",
+    "active": "is in use",
     "training": "computes by itself",
     "holding": "does nothing, but holds memory",
     "empty": "is not used",

@@ -1,15 +1,19 @@
 """Reading and writing what running sessions do with their GPUs."""
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, delete, exists, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, insert, select, update
 
+from quota.gpu_use import SessionUse
 from quota.session_states import RunningSession, StoredState
 from quota.store.tables import accounts, leases, session_states
 
-_FIELDS = tuple(one.name for one in fields(StoredState))
+_FIELDS = ("lease_id", "state", "since", "warned_at", "kept_until")
+_USE_FIELDS = ("seen_at", "busy_percent", "held_mib", "minutes")
+# A minute is a byte: its percent, or this.
+_NOT_KNOWN = 255
 
 
 def running_sessions(tx: Connection, hub_id: str) -> list[RunningSession]:
@@ -65,6 +69,20 @@ def save_state(tx: Connection, before: StoredState | None, after: StoredState) -
         tx.execute(update(session_states).where(mine).values(values))
 
 
+def save_uses(tx: Connection, uses: Mapping[UUID, SessionUse]) -> None:
+    """Write how busy some sessions keep their GPUs, where their state is written."""
+    if not uses:
+        return
+    mine = session_states.c.lease_id == bindparam("of_lease")
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _USE_FIELDS}
+    # In one order, so that two who write several never wait for each other.
+    tx.execute(update(session_states).where(mine).values(values), [
+        {"of_lease": lease_id, "new_seen_at": use.seen_at, "new_busy_percent": use.busy_percent,
+         "new_held_mib": use.held_mib, "new_minutes": _packed(use.minutes)}
+        for lease_id, use in sorted(uses.items())
+    ])  # fmt: skip
+
+
 def forget_ended(tx: Connection) -> None:
     """Remove the states of sessions that have ended."""
     ended = exists().where(leases.c.id == session_states.c.lease_id, leases.c.state == "ended")
@@ -84,4 +102,19 @@ def is_gpu_wanted(tx: Connection, hub_id: str) -> bool:
 
 
 def _state(row: RowMapping) -> StoredState:
-    return StoredState(**{name: row[name] for name in _FIELDS})
+    return StoredState(**{name: row[name] for name in _FIELDS}, use=_use(row))
+
+
+def _use(row: RowMapping) -> SessionUse | None:
+    if row["seen_at"] is None:
+        return None
+    return SessionUse(seen_at=row["seen_at"], busy_percent=row["busy_percent"],
+                      held_mib=row["held_mib"], minutes=_unpacked(row["minutes"]))  # fmt: skip
+
+
+def _packed(minutes: Sequence[int | None]) -> bytes:
+    return bytes(_NOT_KNOWN if one is None else one for one in minutes)
+
+
+def _unpacked(packed: bytes) -> tuple[int | None, ...]:
+    return tuple(None if one == _NOT_KNOWN else one for one in packed)

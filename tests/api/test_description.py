@@ -147,8 +147,15 @@ def test_a_wrong_example_is_found(described: dict[str, Any]) -> None:
         Checker(described).check(schema, {"hub_id": "main"}, "")
 
 
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
-         "null": type(None)}  # fmt: skip
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
 
 
 @dataclass
@@ -166,6 +173,8 @@ class Checker:
         elif "type" in schema:
             assert isinstance(value, TYPES[schema["type"]]), (where, value)
             assert value in schema.get("enum", [value]), (where, value)
+            if schema["type"] == "number":
+                assert schema["minimum"] <= value <= schema["maximum"], (where, value)
             self._check_inside(schema, value, where)
 
     def _fits(self, schema: dict[str, Any], value: object) -> bool:

@@ -118,9 +118,8 @@ def _watch(
             computed[name] = cpu_s
             seen = look_at(one, machine, cpu_cores=cores)
             histories[name] = with_look(histories.get(name), seen, _RULES, longest_gap=gap)
-            memory = sum(item.memory_mib or 0 for item in look.on(str(one.gpu_uuid))
-                         if mine.get(item.pid) == one.ref)  # fmt: skip
-            line.append(f"{name}: SM {seen.sm_percent} %, {memory} MiB, CPU {cpu_s:.1f} s")
+            held = f"{seen.held_mib} MiB, CPU {cpu_s:.1f} s"
+            line.append(f"{name}: SM {seen.sm_percent} %, {held}")
         print("  " + "; ".join(line), flush=True)
     away = began - timedelta(hours=1)
     return {name: state_of(one, away, _RULES).state for name, one in histories.items()}

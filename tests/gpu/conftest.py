@@ -12,6 +12,9 @@ import pytest
 from api.gpus.nvml import NvmlGpus
 from tests.gpu.world import InPython, World, in_c
 
+# What does not depend on the driver's library runs over one of its stand-ins only.
+IN_PYTHON = pytest.mark.parametrize("driver", ["python"], indirect=True)
+
 
 @dataclass
 class Driver:

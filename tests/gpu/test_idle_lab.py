@@ -11,7 +11,8 @@ import pytest
 from lab.trial.running import RunningLab
 from lab.trial.text import lab_text
 from lab.trial.waiting import wait_for
-from tests.gpu.world import Card, Running, World, build
+from tests.gpu.machine import MachineDriver
+from tests.gpu.world import Running
 
 pytestmark = [
     pytest.mark.long,
@@ -24,29 +25,13 @@ idle: {active_min: 1, training_min: 1, holding_min: 3, empty_min: 3, warn_min: 1
 """
 
 
-class Driver:
-    """The machine's GPU, in a test's hands."""
-
-    def __init__(self, folder: Path) -> None:
-        self.world = World(cards=[Card("NVIDIA T4", "GPU-a")])
-        self._state = folder / "state"
-        build(folder)
-        self.change()
-        self.environment = {"LD_LIBRARY_PATH": str(folder), "FAKE_NVML_STATE": str(self._state)}
-
-    def change(self) -> None:
-        draft = self._state.with_suffix(".new")
-        self.world.write(draft)
-        draft.replace(self._state)
+@pytest.fixture
+def driver(tmp_path: Path) -> MachineDriver:
+    return MachineDriver(tmp_path)
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Driver:
-    return Driver(tmp_path)
-
-
-@pytest.fixture
-def lab(driver: Driver, tmp_path: Path) -> Iterator[RunningLab]:
+def lab(driver: MachineDriver, tmp_path: Path) -> Iterator[RunningLab]:
     text = lab_text().replace("mode: declared", "mode: nvml") + _IDLE
     with RunningLab(tmp_path / "lab", text=text, environment=driver.environment) as running:
         yield running
@@ -74,7 +59,9 @@ def state_of(lab: RunningLab, name: str) -> str:
 
 
 @pytest.mark.timeout(900)
-def test_an_idle_gpu_goes_back_and_what_trains_stays(lab: RunningLab, driver: Driver) -> None:
+def test_an_idle_gpu_goes_back_and_what_trains_stays(
+    lab: RunningLab, driver: MachineDriver
+) -> None:
     ada = lab.logged_in("ada")
     ada.start("quarter-gpu", within_s=120)
     ada.run_cell("open('kept.txt', 'w').write('mine')")

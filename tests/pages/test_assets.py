@@ -15,6 +15,8 @@ from tests.pages.browser import Browser
 SOURCES = {
     "bootstrap-5.3.9.min.css": "bootstrap/dist/css/bootstrap.min.css",
     "htmx-4.0.1.min.js": "htmx.org/dist/htmx.min.js",
+    "uplot-1.6.32.iife.min.js": "uplot/dist/uPlot.iife.min.js",
+    "uplot-1.6.32.min.css": "uplot/dist/uPlot.min.css",
 }
 VENDOR = STATIC / "vendor"
 
