@@ -188,7 +188,8 @@ def became_of(
     """Return a reservation as the lab finds it now."""
     if _is_over(one, now):
         return closed(one, "over", at=one.ends_at)
-    if not can_be_kept and not holder.is_taken and now >= one.starts_at - _CALLED_OFF_BEFORE:
+    told_from = one.starts_at - _CALLED_OFF_BEFORE if lab.reservations.are_taken else now
+    if not can_be_kept and not holder.is_taken and now >= told_from:
         return closed(one, "called_off", at=now)
     if now < one.starts_at:
         return one

@@ -32,7 +32,6 @@ _TENTH_PERMILLE = 100
 _GPUS_FOR_A_BLOCK = 8
 # A session on a GPU that is kept for others soon has at least so long, after a place was kept.
 _WORTH_STARTING = timedelta(minutes=20)
-_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +92,14 @@ class Room:
         return Kept(section="", title="", starts_at=share.starts_at, ends_at=share.ends_at,
                     reservation_id=share.reservation_id)  # fmt: skip
 
-    def is_own_time(self, gpu: GpuUse, account: str, now: datetime) -> bool:
-        """Tell whether a share of a GPU is kept for somebody now."""
-        shares = self.shares.get(gpu.uuid, ())
-        return any(one.account == account and one.covers(now) for one in shares)
+    def is_own_time(self, gpu: GpuUse, waiter: Waiter, now: datetime) -> bool:
+        """Tell whether as much of a GPU as somebody asks for is kept for them now."""
+        return any(
+            one.account == waiter.account and one.covers(now)
+            and waiter.ask.share_mgpu <= one.ask.share_mgpu
+            and waiter.ask.memory_mib <= one.ask.memory_mib
+            for one in self.shares.get(gpu.uuid, ())
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,15 +234,14 @@ def _rank(waiter: Waiter, room: Room, now: datetime) -> tuple[int, int, datetime
 
 def _tier(gpu: GpuUse, waiter: Waiter, room: Room, now: datetime) -> tuple[int, timedelta] | None:
     """Return how good a GPU is by what it is kept for; None when it may not be used."""
+    if room.shares and room.is_own_time(gpu, waiter, now):
+        return (0, timedelta(0))
     times = room.kept.get(gpu.uuid, ())
     others = room.others_kept(gpu, waiter, now)
-    # In a time that is reserved for somebody, even a few minutes are theirs.
-    is_own = bool(room.shares) and room.is_own_time(gpu, waiter.account, now)
-    least = timedelta(0) if is_own else room.offer_for + _WORTH_STARTING
-    if others is not None and others.starts_at - now < max(least, _MOMENT):
+    if others is not None and others.starts_at - now < room.offer_for + _WORTH_STARTING:
         return None
     section = room.section_of(waiter.account)
-    if is_own or any(one.section == section and one.covers(now) for one in times):
+    if any(one.section == section and one.covers(now) for one in times):
         return (0, timedelta(0))
     return (1, timedelta(0)) if others is None else (2, now - others.starts_at)
 

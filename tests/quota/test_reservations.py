@@ -1,6 +1,7 @@
 """A GPU share that a scholar reserves ahead: kept, taken up, given back; others make room."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -345,7 +346,7 @@ def test_a_lab_that_takes_none_keeps_none(desk: Desk) -> None:
         reserve(desk, "blaise", ahead=4)
     for who in ("blaise", "chen"):
         assert desk.ask(who).lease.yields_at is None
-    to(desk, 2.1)
+    keep_reservations(desk.books)
     assert state(desk, mine) == "called_off"
 
 
@@ -356,3 +357,24 @@ def test_rules_that_contradict_each_other_are_named_with_their_line() -> None:
     for wrong in ("most_open: -1", "most_open: many", "ahead_days: 0", "longest: 5"):
         with pytest.raises(LabFileError, match=r"lab.yaml:\d+: reservations"):
             parse_lab(f"{LAB_YAML}\nreservations:\n  {wrong}\n", "lab.yaml")
+
+
+def test_p03_of_many_who_reach_for_the_last_place_at_once_no_more_get_it_than_fit(
+    engine: Engine,
+) -> None:
+    desk = Desk(engine, lab=lab_of())
+
+    def reach(who: str) -> bool:
+        try:
+            reserve(desk, who)
+        except NothingFree:
+            return False
+        return True
+
+    people = ("ada", "blaise", "chen", "dina", "emeka")
+    with ThreadPoolExecutor(len(people)) as pool:
+        assert sum(pool.map(reach, people)) == 2
+    placed = [one.gpu_uuid for _, one in Reserving(desk.books).coming()]
+    assert sorted(placed) == ["GPU-0", "GPU-1"]
+    lines = [one for one in desk.office.trail() if one.action == "reservation.make"]
+    assert len(lines) == 2
