@@ -17,6 +17,8 @@ what only others may do is refused (403).
 | see when TAs may attach                | -   | own     | own, own sections   | all       |
 | choose that, ask for help, take it back | -   | own     | own                 | own       |
 | see requests for help                  | -   | own     | own, own sections   | all       |
+| see reservations                       | -   | own     | own, own sections   | all       |
+| reserve a GPU share, take that back    | -   | own     | own                 | own       |
 | tell who visits, as a session          | all | -       | -                   | -         |
 | end an attachment                      | -   | own     | own attachments     | all       |
 | see notification choices               | -   | own     | own                 | all       |

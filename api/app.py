@@ -36,6 +36,7 @@ from api.routes import (
     notices,
     refunds,
     requests,
+    reservations,
     rules,
     sessions,
     usage,
@@ -51,9 +52,9 @@ from quota.store.engine import open_engine
 
 ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
-    attachments.router, consent.router, help_requests.router, notices.router, sessions.router,
-    audit.router, usage.router, calendars.router, feeds.router, feeds.readers,
-    description.router,
+    attachments.router, consent.router, help_requests.router, reservations.router,
+    notices.router, sessions.router, audit.router, usage.router, calendars.router, feeds.router,
+    feeds.readers, description.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ from api import schemas_bulk as bulk
 from api import schemas_office as out
 from api.bridge import grant_out, week_out
 from api.schemas_help import HelpOut
+from api.schemas_reservations import ReservationOut
 from quota.agenda import Due, Window
 from quota.amount import GpuTime
 from quota.attachments import Attachment
@@ -16,6 +17,7 @@ from quota.explanation import Explanation
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.refunding import RefundView
+from quota.reservations import Reservation
 from quota.section_week import SectionWeek
 from quota.views import AccountView, GrantView
 
@@ -94,6 +96,14 @@ def help_out(account: str, one: HelpRequest, *, section: str | None, place: int 
         message=one.message, path=one.path, state=one.state, place=place,
         raised_at=one.raised_at, claimed_by=one.claimed_by, claimed_at=one.claimed_at,
         closed_by=one.closed_by, closed_at=one.closed_at, answer=one.answer,
+    )  # fmt: skip
+
+
+def reservation_out(account: str, one: Reservation, *, section: str | None) -> ReservationOut:
+    """Show a reservation."""
+    return ReservationOut(
+        id=one.id, account=account, section=section, flavor=one.flavor, starts_at=one.starts_at,
+        ends_at=one.ends_at, state=one.state, made_at=one.made_at, closed_at=one.closed_at,
     )  # fmt: skip
 
 

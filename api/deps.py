@@ -9,6 +9,7 @@ from quota.amount import GpuTime
 from quota.errors import BadAmount
 from quota.helping import Helping
 from quota.office import Office
+from quota.reserving_ahead import Reserving
 from quota.service import Books
 
 
@@ -28,9 +29,15 @@ async def get_helping(request: Request) -> Helping:
     return Helping(request.app.state.books)
 
 
+async def get_reserving(request: Request) -> Reserving:
+    """Hand over what scholars reserve ahead with."""
+    return Reserving(request.app.state.books)
+
+
 BooksDep = Annotated[Books, Depends(get_books)]
 OfficeDep = Annotated[Office, Depends(get_office)]
 HelpingDep = Annotated[Helping, Depends(get_helping)]
+ReservingDep = Annotated[Reserving, Depends(get_reserving)]
 
 
 def check_hub(books: Books, hub_id: str) -> None:

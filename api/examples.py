@@ -74,6 +74,11 @@ _HELP = {
     "place": None, "raised_at": "2027-01-20T16:50:00Z", "claimed_by": "tomas",
     "claimed_at": _NOW, "closed_by": None, "closed_at": None, "answer": "",
 }  # fmt: skip
+_RESERVATION = {
+    "id": _ID, "account": "ada", "section": "americas", "flavor": "half-gpu",
+    "starts_at": "2027-01-21T18:00:00Z", "ends_at": "2027-01-21T20:00:00Z", "state": "open",
+    "made_at": _NOW, "closed_at": None,
+}  # fmt: skip
 _RULE = {"title": "Paper review", "due": "2027-01-22 23:59", "hours": "4"}
 _RULE_OUT = {"part": "due_dates", "name": "paper-review", "rule": _RULE,
              "etag": "5f2b1c9e7a3d4b60"}  # fmt: skip
@@ -170,6 +175,10 @@ EXAMPLES: dict[str, Any] = {
     "ResolveIn": {"text": "the learning rate was too high"},
     "HelpOut": _HELP,
     "HelpPage": {"help_requests": [_HELP], "next": None},
+    "ReservationIn": {"hub_id": "main", "flavor": "half-gpu", "minutes": 120,
+                      "starts_at": "2027-01-21T18:00:00Z"},
+    "ReservationOut": _RESERVATION,
+    "ReservationPage": {"reservations": [_RESERVATION], "next": None},
     "ConsentIn": {"choice": "asking"},
     "ConsentOut": {"account": "ada", "choice": "asking", "chosen_at": _NOW},
     "VisitsIn": {"no_observing": ""},

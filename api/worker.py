@@ -32,6 +32,7 @@ from api.sightings import Sightings
 from api.starting import plain_exit, require_current
 from api.steady import steady_clock
 from api.worker_metrics import WorkerMetrics, served
+from quota.clearing import keep_reservations
 from quota.clock import Clock, ms_between
 from quota.errors import BooksUnavailable
 from quota.failpoints import failpoint
@@ -107,6 +108,7 @@ class Worker:
             self._remove(ref)
         for stray in result.adopted:
             log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+        keep_reservations(self._books)
         # Whose turn it is follows from what has ended; nobody's stop waits for it.
         self._books.ask_for_kept_places()
         self._checkpoint_if_due()

@@ -27,7 +27,7 @@ from quota.standing import with_states
 from quota.store import reads
 from quota.store.help import count_by_state
 from quota.store.usage import lot_uses
-from quota.turns import room_of
+from quota.turns import room_now
 from quota.views import (
     AccountView,
     ChargeView,
@@ -168,7 +168,7 @@ def spawn_view(tx: Connection, lab: Lab, hub_id: str, name: str, *, now: datetim
     mine = funds(account, open_leases, lab=lab, section=section, now=now)
     room = pool_room(tx, lab, section, account, now)
     mine = replace(mine, available=mine.available + room)
-    line_room = room_of(lab, reads.gpu_uses(tx, hub_id), now)
+    line_room = room_now(tx, lab, hub_id, now)
     devices, mine_now = line_room.gpus, usable_by(name, line_room, now=now)
     flavors = []
     for flavor in lab.flavors.values():

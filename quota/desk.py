@@ -19,7 +19,14 @@ from quota.leases import Lease
 from quota.ledger import Account
 from quota.placement import GpuUse
 from quota.store import reads, writes
-from quota.store.papers import Papers, RoomAsRead, papers_of, papers_of_lease, read_room
+from quota.store.papers import (
+    Papers,
+    RoomAsRead,
+    RoomWanted,
+    papers_of,
+    papers_of_lease,
+    read_room,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +70,7 @@ class Desk:
     def room(self) -> RoomAsRead:
         """Return the GPUs and who waits for them, as they were when the lock was taken."""
         if self._room is None:
-            self._room = read_room(self.tx, self.account.hub_id, _silent_since(self.lab, self.now))
+            self._room = read_room(self.tx, self.account.hub_id, _room_wanted(self.lab, self.now))
         return self._room
 
 
@@ -75,10 +82,10 @@ def open_desk(
 
     What else will be looked at is read with it: a lease, the room and the line.
     """
-    since = _silent_since(lab, now) if with_room else None
+    room = _room_wanted(lab, now) if with_room else None
 
     def read() -> Papers | None:
-        return papers_of(tx, hub_id, name, lease_id=lease_id, asked_since=since,
+        return papers_of(tx, hub_id, name, lease_id=lease_id, room=room,
                          with_boosts=bool(lab.due_dates))  # fmt: skip
 
     papers = read()
@@ -116,9 +123,12 @@ def _settled(tx: Connection, lab: Lab, papers: Papers, *, now: datetime) -> Desk
     return desk
 
 
-def _silent_since(lab: Lab, now: datetime) -> datetime:
-    """Return since when one has to have asked to be in the line still."""
-    return now - timedelta(seconds=lab.policy.waiter_timeout_s)
+def _room_wanted(lab: Lab, now: datetime) -> RoomWanted:
+    """Tell since when one has to have asked to be in the line still, and what else is read."""
+    return RoomWanted(
+        asked_since=now - timedelta(seconds=lab.policy.waiter_timeout_s),
+        reserved_from=now if lab.reservations.are_taken else None,
+    )
 
 
 def funds_of(desk: Desk) -> Funds:

@@ -83,7 +83,11 @@ def ending_of(
     """Return the end of one running session; None while none is in sight."""
     found = []
     # What was told at the start holds unless the rules have set that time free since.
-    if lease.yields_at is not None and is_kept_from(lab, lease.yields_at):
+    # For a reservation that is given back, the worker sets the session free: `quota.clearing`.
+    is_kept = lease.yields_to is not None or (
+        lease.yields_at is not None and is_kept_from(lab, lease.yields_at)
+    )
+    if lease.yields_at is not None and is_kept:
         found.append(Ending(at=lease.yields_at, why="reserved"))
     if runs_out is not None and lease.weight_mgpu > 0:
         found.append(Ending(at=runs_out, why="exhausted"))

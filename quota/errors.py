@@ -20,6 +20,10 @@
     |-- ObserveNotPossible    the session cannot hold a visitor to reading
     |-- NotYours              a request for help that another TA has, or nobody
     |-- GpuIsWanted           an idle GPU, and somebody who waits for one
+    |-- NoReservations        the lab lets nobody reserve anything
+    |-- TooManyReservations   as many as a scholar may have, or two for one time
+    |-- NothingFree           no GPU has room at the time that somebody wants to reserve
+    |-- BadStart, BadLength   a reservation for a time that the rules do not allow
     |-- StaleEdit             somebody else changed it since it was read
     |-- BadRule               an edit that lab.yaml would refuse, too
     |-- BadChoice             a kind of news or a channel that is not the person's to choose
@@ -172,6 +176,41 @@ class GpuIsWanted(Refusal):
 
     code = "gpu_is_wanted"
     title = "Somebody waits for a GPU"
+
+
+class NoReservations(Refusal):
+    """The lab's rules let nobody reserve a GPU share."""
+
+    code = "no_reservations"
+    title = "The lab takes no reservations"
+
+
+class TooManyReservations(Refusal):
+    """The scholar has as many reservations as the rules allow, or one for the same time."""
+
+    code = "too_many_reservations"
+    title = "Too many reservations"
+
+
+class NothingFree(Refusal):
+    """No GPU has room for a reservation at that time."""
+
+    code = "nothing_free"
+    title = "Nothing is free then"
+
+
+class BadStart(Refusal):
+    """A reservation begins too soon or too far ahead."""
+
+    code = "bad_start"
+    title = "Not a start for a reservation"
+
+
+class BadLength(Refusal):
+    """A reservation is too short or too long."""
+
+    code = "bad_length"
+    title = "Not a length for a reservation"
 
 
 class StaleEdit(Refusal):

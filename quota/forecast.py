@@ -142,9 +142,11 @@ class _Play:
 
 
 def _edges(room: Room, now: datetime) -> set[datetime]:
-    """Return when GPUs begin or cease to be kept for a section."""
+    """Return when GPUs, or shares of them, begin or cease to be kept for somebody."""
     found = {at for times in room.kept.values() for one in times
              for at in (one.starts_at, one.ends_at)}  # fmt: skip
+    found |= {at for shares in room.shares.values() for one in shares
+              for at in (one.starts_at, one.ends_at)}  # fmt: skip
     return {at for at in found if at > now}
 
 

@@ -18,6 +18,7 @@ from quota.lab_idle import IdleRules
 from quota.lab_line import LinePolicy
 from quota.lab_people import AttachRules, Scholar, Section, Ta
 from quota.lab_program import Blackout, DueDate, Program, RollOver
+from quota.lab_reservations import ReservationRules
 from quota.lab_rules import (
     SomeGpu,
     default_section_faults,
@@ -114,6 +115,9 @@ class Lab(LabModel):
     )
     line: LinePolicy = Field(
         default=LinePolicy(), description="Who is next when there are too few GPUs."
+    )
+    reservations: ReservationRules = Field(
+        default=ReservationRules(), description="What scholars may reserve ahead."
     )
     attach: AttachRules = Field(
         default=AttachRules(), description="How TAs may come into scholars' sessions."
@@ -215,7 +219,7 @@ NAMED_PARTS = (
 _TITLED_PARTS = ("sections", "due_dates", "blackouts", "flavors", "images", "channels")
 _OPTIONAL = (
     "gpus", "idle", "policy", "organizers", "scholars", "tas", "due_dates", "blackouts",
-    "roll_over", "drained_gpus", "line", "attach", "channels", "quiet_hours",
+    "roll_over", "drained_gpus", "line", "reservations", "attach", "channels", "quiet_hours",
 )  # fmt: skip
 
 

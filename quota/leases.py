@@ -63,7 +63,8 @@ class Lease:
     """The expiring right to run a server on a flavor, and what is known of its session.
 
     `used_permille` is which part of their GPU-hours its holder had used when it came into the
-    line; at `yields_at` its GPU is reserved for others.
+    line; at `yields_at` its GPU is reserved for others, by the reservation `yields_to` if that is
+    a scholar's.
     """
 
     id: UUID
@@ -93,6 +94,7 @@ class Lease:
     warned_min: int | None = None
     used_permille: int | None = None
     yields_at: datetime | None = None
+    yields_to: UUID | None = None
 
     @property
     def is_open(self) -> bool:

@@ -18,7 +18,7 @@ from quota.ledger import Account
 from quota.requests import Asked
 from quota.store import reads
 from quota.store.usage import session_lengths
-from quota.turns import room_of, the_line
+from quota.turns import room_now, the_line
 from quota.views import LineView
 from quota.waiting import Place, place_of
 from quota.wording import WAIT_TEXTS, kept_text, order_text
@@ -83,7 +83,7 @@ def line_now(
     forecasts: Forecasts,
 ) -> LineView:  # fmt: skip
     """Show where somebody stands who only looks, and does not ask for the turn."""
-    room = room_of(lab, reads.gpu_uses(tx, account.hub_id), now)
+    room = room_now(tx, lab, account.hub_id, now)
     others = [one for one in the_line(tx, lab, account.hub_id, now) if one.lease_id != lease.id]
     place = place_of(reads.waiter_of(lease, account.name), others, room, now=now)
     reason: str = place.why_not
@@ -105,13 +105,14 @@ def _text(lab: Lab, name: str, asked: Asked, place: Place, reason: str) -> str:
                           place.kept.ends_at.astimezone(zone))]  # fmt: skip
     if place.of > 1:
         meets = any(one.co_working for one in lab.sections.values())
-        said.append(order_text(lab.line, asked.lease.used_permille or 0, meets=meets))
+        said.append(order_text(lab.line, asked.lease.used_permille or 0, meets=meets,
+                               reserves=lab.reservations.are_taken))  # fmt: skip
     return " ".join(said)
 
 
 def _turns(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> dict[UUID, datetime | None]:
     line = the_line(tx, lab, hub_id, now)
-    room = room_of(lab, reads.gpu_uses(tx, hub_id), now)
+    room = room_now(tx, lab, hub_id, now)
     lengths = Lengths(tuple(sorted(session_lengths(tx, hub_id, newest=_NEWEST))))
     found = forecast(line, _occupants(tx, lab, hub_id, now=now), lengths, room, now=now)
     return {one.lease_id: found.get(one.lease_id) for one in line}

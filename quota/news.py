@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from quota.amount import GpuTime
 from quota.attachments import Attachment
@@ -108,6 +109,14 @@ def decision_news(person: str, request: HourRequest, now: datetime) -> News:
         text += f" {request.answer}" if request.answer else ""
     return News(kind="request_decided", person=person, text=text, at=now,
                 occasion=f"request_decided:{request.id}")  # fmt: skip
+
+
+def reservation_news(
+    person: str, reservation_id: UUID, text: str, now: datetime, *, begins: bool
+) -> News:
+    """Tell a scholar that a reserved time begins, or that it was given back."""
+    kind: NoticeKind = "reservation_begins" if begins else "reservation_over"
+    return News(kind=kind, person=person, occasion=f"{kind}:{reservation_id}", text=text, at=now)
 
 
 def bulk_news(lab: Lab, plan: BulkPlan, actor: str, now: datetime) -> list[News]:

@@ -33,7 +33,7 @@ from quota.wording import (
     yielding_text,
 )
 
-NoticeKind = Literal["warning", "stopped", "idle", "turn"]
+NoticeKind = Literal["warning", "stopped", "idle", "turn", "reserved"]
 
 # The stop must be over T + G after the last paid instant: 30 s to act and 20 s of grace.
 STOP_WITHIN = timedelta(seconds=50)
@@ -56,7 +56,7 @@ class Notice:
     """Something to tell the scholar; `minutes` is the step of a warning before the end."""
 
     account_id: int
-    lease_id: UUID
+    lease_id: UUID | None
     kind: NoticeKind
     text: str
     at: datetime
@@ -276,7 +276,7 @@ def _warn(
     if ending.why == "blackout":
         text = closing_text(left_ms, ending.title)
     elif ending.why == "reserved":
-        text = yielding_text(left_ms)
+        text = yielding_text(left_ms, lease)
     result.notices.append(_notice(account, lease, "warning", text, now, minutes=level))
     return replace(lease, warned_min=level)
 

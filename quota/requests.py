@@ -163,7 +163,8 @@ def _stopped(lease: Lease, reason: str, now: datetime) -> Lease:
 
 def _decide(desk: Desk, lease: Lease, flavor: Flavor, *, is_new: bool, present: bool) -> Asked:
     tx, lab, lease_id = desk.tx, desk.lab, lease.id
-    room = room_of(lab, desk.room().gpus if flavor.is_gpu else (), desk.now)
+    seen = desk.room() if flavor.is_gpu else None
+    room = room_of(lab, seen.gpus, desk.now, seen.shares) if seen else room_of(lab, (), desk.now)
     if is_new and flavor.is_gpu:
         lease = take_up(desk, lease, room)
     lease = without_lost_offer(desk, lease, room)
@@ -223,7 +224,7 @@ def _admit(
         # Somebody was faster between our look and our grip; the next question finds another.
         lost = replace(place, slot=None)
         return _wait(desk, lease, lost, "all_taken", None, is_new=is_new)
-    yields_at = place.kept.starts_at if place.kept and slot else None
+    yields = place.kept if slot is not None else None
     desk.account.pend(lease.id, hold, at=desk.now)
     after = replace(
         lease,
@@ -232,10 +233,11 @@ def _admit(
         gpu_uuid=slot.uuid if slot else None,
         asked_at=desk.now,
         held_at=desk.now,
-        yields_at=yields_at,
+        yields_at=yields.starts_at if yields else None,
+        yields_to=yields.reservation_id if yields else None,
     )
     _write(desk, lease, after, is_new=is_new)
-    if yields_at is not None:
+    if yields is not None:
         writes.save_notices(desk.tx, notice_of_yielding(desk, after))
     return Asked(lease=after, slot=slot)
 

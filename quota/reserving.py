@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
+from uuid import UUID
 
 from quota.agenda import Same, co_working
 from quota.lab import Lab
@@ -20,12 +21,16 @@ _AHEAD, _BACK = timedelta(days=8), timedelta(days=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A time in which a GPU is kept for a section: [starts_at, ends_at)."""
+    """A time in which a GPU is kept for a section: [starts_at, ends_at).
+
+    With a `reservation_id` a share of it is kept for a scholar instead, who is not named.
+    """
 
     section: str
     title: str
     starts_at: datetime
     ends_at: datetime
+    reservation_id: UUID | None = None
 
     def covers(self, at: datetime) -> bool:
         """Tell whether an instant lies inside."""

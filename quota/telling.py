@@ -18,7 +18,8 @@ from quota.lab_channels import Channel, Chooser, QuietHours
 NoticeKind = Literal[
     "half_used", "most_used", "minutes_left", "stopped", "idle_warning", "your_turn",
     "grant_given", "request_decided", "attached", "detached", "help_claimed", "week_reset",
-    "help_raised", "help_unclaimed", "hours_request", "bulk_result",
+    "help_raised", "help_unclaimed", "hours_request", "bulk_result", "reservation_begins",
+    "reservation_over",
 ]  # fmt: skip
 
 _MOST_TEXT_CHARS = 600
@@ -47,6 +48,10 @@ KINDS: Mapping[NoticeKind, Kind] = {
                          lasts=timedelta(minutes=10)),
     "your_turn": Kind(title="It is your turn", audience="scholars",
                       lasts=timedelta(minutes=10), is_urgent=True),
+    "reservation_begins": Kind(title="The reserved time begins", audience="scholars",
+                               lasts=timedelta(minutes=15), is_urgent=True),
+    "reservation_over": Kind(title="A reservation was given back", audience="scholars",
+                             lasts=_TODAY),
     "grant_given": Kind(title="GPU-hours were given", audience="scholars", lasts=_LATER),
     "request_decided": Kind(title="A request was answered", audience="scholars", lasts=_LATER),
     "attached": Kind(title="A TA is attached", audience="scholars", lasts=_SOON),

@@ -1,5 +1,6 @@
 """Whose turn it is by the books: what is read and put together for the rules of `waiting`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,19 +10,23 @@ from quota.amount import GpuTime
 from quota.clock import ms_between
 from quota.desk import Desk
 from quota.fair_share import part_used, week_starts
+from quota.kept_shares import KeptShare, by_gpu, in_time
 from quota.lab import Lab
 from quota.leases import Lease
-from quota.placement import GpuUse, without
+from quota.placement import GpuUse, release, without
 from quota.reconcile import Notice
 from quota.reserving import keeping, meeting_now
 from quota.store import reads, writes
+from quota.store.reservations import kept_shares
 from quota.store.usage import used_since
 from quota.waiting import Place, Room, Waiter, place_of
 from quota.wording import yields_later_text
 
 
-def room_of(lab: Lab, gpus: tuple[GpuUse, ...], now: datetime) -> Room:
-    """Put the GPUs together with the lab's rules of placing and waiting."""
+def room_of(
+    lab: Lab, gpus: tuple[GpuUse, ...], now: datetime, shares: Sequence[KeptShare] = ()
+) -> Room:
+    """Put the GPUs and what is reserved together with the lab's rules of placing and waiting."""
     models = {flavor.name: flavor.gpu_models for flavor in lab.flavors.values()
               if flavor.gpu_models}  # fmt: skip
     serving = without(gpus, lab.drained_gpus) if lab.drained_gpus else gpus
@@ -29,8 +34,15 @@ def room_of(lab: Lab, gpus: tuple[GpuUse, ...], now: datetime) -> Room:
         gpus=serving, max_sharers=lab.gpus.max_sharers, placement=lab.gpus.placement,
         models=models, kept=keeping(lab, serving, now), section_of=lab.section_name_of,
         meeting=meeting_now(lab, now), rule=lab.line,
-        offer_for=timedelta(seconds=lab.policy.offer_s),
+        offer_for=timedelta(seconds=lab.policy.offer_s), shares=by_gpu(shares),
+        in_time=in_time(shares, now),
     )  # fmt: skip
+
+
+def room_now(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> Room:
+    """Read the room as it is now."""
+    shares = kept_shares(tx, hub_id, now) if lab.reservations.are_taken else ()
+    return room_of(lab, reads.gpu_uses(tx, hub_id), now, shares)
 
 
 def the_line(tx: Connection, lab: Lab, hub_id: str, now: datetime) -> list[Waiter]:
@@ -44,7 +56,9 @@ def place_at(desk: Desk, lease: Lease, room: Room) -> Place:
     if lease.gpu_uuid is not None:
         # An offer that is taken up: the slot is kept already.
         kept = next((gpu for gpu in room.gpus if gpu.uuid == lease.gpu_uuid), None)
-        yields = room.others_time(desk.account.name, lease.gpu_uuid, desk.now)
+        me = reads.waiter_of(lease, desk.account.name)
+        # It is on the GPU already.
+        yields = None if kept is None else room.others_kept(release(kept, me.ask), me, desk.now)
         return Place(position=1, of=1, slot=kept, kept=yields)
     if not room.gpus:
         return Place(position=1, of=1, slot=None)
@@ -87,4 +101,4 @@ def notice_of_yielding(desk: Desk, lease: Lease) -> list[Notice]:
         return []
     zone = desk.section.zone if desk.section is not None else UTC
     return [Notice(account_id=lease.account_id, lease_id=lease.id, kind="warning",
-                   text=yields_later_text(at.astimezone(zone)), at=desk.now)]  # fmt: skip
+                   text=yields_later_text(at.astimezone(zone), lease), at=desk.now)]  # fmt: skip

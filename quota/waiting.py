@@ -1,8 +1,8 @@
 """The waiting line: whose turn it is, and which place one has. Pure.
 
-First come those who have waited long, then sections in their co-working hours, then who has used
-the smaller part of their GPU-hours, then who came first. Since waiting long comes first, nobody
-is overtaken for ever.
+First come those who have reserved this time, then those who have waited long, then sections in
+their co-working hours, then who has used the smaller part of their GPU-hours, then who came first.
+Since only a reservation comes before waiting long, nobody is overtaken for ever.
 
 Whoever fits into what those ahead leave free may go first (backfill), but a waiter who has waited
 a while blocks one GPU for itself, so that small sessions cannot keep a whole-GPU session waiting.
@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 from uuid import UUID
 
+from quota.kept_shares import KeptShares, lacks_room, with_kept
 from quota.lab_line import LinePolicy
 from quota.placement import FULL_MGPU, Ask, GpuUse, choose, could_ever_fit, occupy
 from quota.reserving import Keeping, Kept
@@ -56,6 +57,10 @@ class Room:
     """On which models a flavor may be placed, for flavors that name some."""
     kept: Keeping = field(default_factory=dict)
     """When which GPU is kept for a section."""
+    shares: KeptShares = field(default_factory=dict)
+    """Which share of which GPU is kept for a scholar, and when."""
+    in_time: frozenset[str] = frozenset()
+    """The scholars whose reserved time is on, and who do not use it yet."""
     section_of: Callable[[str], str | None] = lambda _: None
     meeting: frozenset[str] = frozenset()
     """The sections whose co-working hours are on."""
@@ -72,6 +77,29 @@ class Room:
         section = self.section_of(account)
         times = self.kept.get(gpu_uuid, ())
         return next((one for one in times if one.section != section and one.ends_at > now), None)
+
+    def others_kept(self, gpu: GpuUse, waiter: Waiter, now: datetime) -> Kept | None:
+        """Return the first time in which somebody who starts here now would be in others' way.
+
+        On a GPU that is kept for another section then, or where a share that another scholar has
+        reserved finds no room beside them.
+        """
+        hours = self.others_time(waiter.account, gpu.uuid, now)
+        share = lacks_room(gpu, waiter.ask, self.shares.get(gpu.uuid, ()), waiter.account, now=now,
+                           max_sharers=self.max_sharers)  # fmt: skip
+        if share is None or (hours is not None and hours.starts_at <= share.starts_at):
+            return hours
+        return Kept(section="", title="", starts_at=share.starts_at, ends_at=share.ends_at,
+                    reservation_id=share.reservation_id)  # fmt: skip
+
+    def is_own_time(self, gpu: GpuUse, waiter: Waiter, now: datetime) -> bool:
+        """Tell whether as much of a GPU as somebody asks for is kept for them now."""
+        return any(
+            one.account == waiter.account and one.covers(now)
+            and waiter.ask.share_mgpu <= one.ask.share_mgpu
+            and waiter.ask.memory_mib <= one.ask.memory_mib
+            for one in self.shares.get(gpu.uuid, ())
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +136,7 @@ def place_of(me: Waiter, waiters: Iterable[Waiter], room: Room, *, now: datetime
     slot = pick(left, me, room, now=now)
     if slot is None:
         return _turned_away(me, line, room, now=now)
-    kept = room.others_time(me.account, slot.uuid, now)
+    kept = room.others_kept(slot, me, now)
     return Place(position=mine + 1, of=len(line), slot=slot, kept=kept)
 
 
@@ -130,11 +158,11 @@ def pick(gpus: Gpus, waiter: Waiter, room: Room, *, now: datetime) -> GpuUse | N
     when that time begins.
     """
     ask = room.ask_of(waiter)
-    if not room.kept:
+    if not room.kept and not room.shares:
         return choose(gpus.values(), ask, max_sharers=room.max_sharers, placement=room.placement)
     tiers: dict[tuple[int, timedelta], list[GpuUse]] = {}
     for gpu in gpus.values():
-        tier = _tier(gpu, waiter.account, room, now)
+        tier = _tier(gpu, waiter, room, now)
         if tier is not None:
             tiers.setdefault(tier, []).append(gpu)
     for tier in sorted(tiers):
@@ -145,8 +173,14 @@ def pick(gpus: Gpus, waiter: Waiter, room: Room, *, now: datetime) -> GpuUse | N
 
 
 def usable_by(account: str, room: Room, *, now: datetime) -> tuple[GpuUse, ...]:
-    """Return the GPUs that somebody may use now, kept for nobody else now or soon."""
-    return tuple(gpu for gpu in room.gpus if _tier(gpu, account, room, now) is not None)
+    """Return the GPUs that somebody may use now, without what is kept for others now or soon."""
+    soon, found = now + room.offer_for + _WORTH_STARTING, []
+    for gpu in room.gpus:
+        hours = room.others_time(account, gpu.uuid, now)
+        if hours is None or hours.starts_at >= soon:
+            shares = room.shares.get(gpu.uuid, ())
+            found.append(with_kept(gpu, shares, account, now=now, until=soon))
+    return tuple(found)
 
 
 @dataclass(slots=True)
@@ -189,6 +223,8 @@ def walk(room: Room, now: datetime, *, may_block: bool = True) -> Walk:
 
 
 def _rank(waiter: Waiter, room: Room, now: datetime) -> tuple[int, int, datetime, UUID]:
+    if waiter.account in room.in_time:
+        return (-1, 0, waiter.requested_at, waiter.lease_id)
     if has_aged(waiter, room, now=now):
         return (0, 0, waiter.requested_at, waiter.lease_id)
     is_meeting = room.rule.co_working_first and room.section_of(waiter.account) in room.meeting
@@ -196,15 +232,15 @@ def _rank(waiter: Waiter, room: Room, now: datetime) -> tuple[int, int, datetime
     return (1 if is_meeting else 2, tenth, waiter.requested_at, waiter.lease_id)
 
 
-def _tier(gpu: GpuUse, account: str, room: Room, now: datetime) -> tuple[int, timedelta] | None:
+def _tier(gpu: GpuUse, waiter: Waiter, room: Room, now: datetime) -> tuple[int, timedelta] | None:
     """Return how good a GPU is by what it is kept for; None when it may not be used."""
-    times = room.kept.get(gpu.uuid)
-    if not times:
-        return (1, timedelta(0))
-    section = room.section_of(account)
-    others = room.others_time(account, gpu.uuid, now)
+    if room.shares and room.is_own_time(gpu, waiter, now):
+        return (0, timedelta(0))
+    times = room.kept.get(gpu.uuid, ())
+    others = room.others_kept(gpu, waiter, now)
     if others is not None and others.starts_at - now < room.offer_for + _WORTH_STARTING:
         return None
+    section = room.section_of(waiter.account)
     if any(one.section == section and one.covers(now) for one in times):
         return (0, timedelta(0))
     return (1, timedelta(0)) if others is None else (2, now - others.starts_at)
@@ -223,12 +259,13 @@ def _turned_away(me: Waiter, line: list[Waiter], room: Room, *, now: datetime) -
     """Say where somebody stands who gets nothing now, and why."""
     mine = line.index(me)
     ahead, place = line[:mine], Place(position=mine + 1, of=len(line), slot=None)
-    if pick({gpu.uuid: gpu for gpu in room.gpus}, me, replace(room, kept={}), now=now) is None:
+    all_free = replace(room, kept={}, shares={})
+    if pick({gpu.uuid: gpu for gpu in room.gpus}, me, all_free, now=now) is None:
         return place
     if pick(_after(ahead, room, now=now, may_block=False), me, room, now=now) is not None:
         return replace(place, why_not="kept_for_larger")
-    free = pick(_after(ahead, room, now=now), me, replace(room, kept={}), now=now)
+    free = pick(_after(ahead, room, now=now), me, all_free, now=now)
     if free is not None:
-        kept = room.others_time(me.account, free.uuid, now)
+        kept = room.others_kept(free, me, now)
         return replace(place, why_not="reserved", kept=kept)
     return place

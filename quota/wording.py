@@ -20,16 +20,23 @@ WAIT_TEXTS: dict[str, str] = {
 
 
 def kept_text(title: str, starts_at: datetime, ends_at: datetime) -> str:
-    """Say for whom a free GPU is kept, on the clocks of the instants."""
+    """Say for whom a free GPU is kept, on the clocks of the instants; without a title, a scholar.
+
+    Who that is, is nobody else's business.
+    """
+    whom = f"the co-working hours of {title}" if title else "a scholar who has reserved it"
     return (
-        f"A GPU is free, but kept for the co-working hours of {title}, {starts_at:%A %H:%M} to "
+        f"A GPU is free, but kept for {whom}, {starts_at:%A %H:%M} to "
         f"{ends_at:%H:%M} ({ends_at:%Z}). You keep your place while the waiting page is open."
     )
 
 
-def order_text(rule: LinePolicy, used_permille: int, *, meets: bool) -> str:
+def order_text(
+    rule: LinePolicy, used_permille: int, *, meets: bool, reserves: bool = False
+) -> str:
     """Say in which order people of the line are served."""
-    steps = [f"who has waited {rule.aged_after_min} minutes"]
+    steps = ["who has reserved this time"] if reserves else []
+    steps.append(f"who has waited {rule.aged_after_min} minutes")
     if rule.co_working_first and meets:
         steps.append("sections in their co-working hours")
     if rule.fair_share:
@@ -55,18 +62,24 @@ def closing_text(left_ms: int, title: str) -> str:
     )
 
 
-def yields_later_text(at: datetime) -> str:
-    """Say at the start of a session when its GPU will be reserved, on the clocks of `at`."""
+def _whom(lease: Lease) -> str:
+    """Say for whom the GPU of a session is reserved."""
+    others = "another section's co-working hours"
+    return others if lease.yields_to is None else "another scholar"
+
+
+def yields_later_text(at: datetime, lease: Lease) -> str:
+    """Say when the GPU of a session will be reserved, on the clocks of `at`."""
     return (
-        "This GPU is reserved for another section's co-working hours from "
+        f"This GPU is reserved for {_whom(lease)} from "
         f"{at:%A, %d %B at %H:%M} ({at:%Z}) on. Your session on it ends then at the latest."
     )
 
 
-def yielding_text(left_ms: int) -> str:
+def yielding_text(left_ms: int, lease: Lease) -> str:
     """Say that the GPU is reserved for others soon, and what to do."""
     return (
-        f"Your GPU is reserved for another section's co-working hours in {_span(left_ms)}. Save "
+        f"Your GPU is reserved for {_whom(lease)} in {_span(left_ms)}. Save "
         "your work: files are kept, but what is only in memory is lost when the session stops. "
         "You can ask for another GPU afterwards, or go on with a CPU server."
     )
@@ -75,10 +88,29 @@ def yielding_text(left_ms: int) -> str:
 def yielded_text(lease: Lease) -> str:
     """Say that a session was stopped because its GPU is reserved from now on."""
     return (
-        f"Your session on {lease.flavor} was stopped because its GPU is reserved for another "
-        "section's co-working hours from now on. Your files are kept. You can ask for another "
+        f"Your session on {lease.flavor} was stopped because its GPU is reserved for "
+        f"{_whom(lease)} from now on. Your files are kept. You can ask for another "
         "GPU, or go on at once on a CPU."
     )
+
+
+def reservation_text(
+    state: str, flavor: str, starts_at: datetime, ends_at: datetime, no_show_min: int
+) -> str | None:
+    """Say what became of a reservation, on the clocks of the instants; None if that is no news."""
+    what = f"What you reserved, {flavor} from {starts_at:%A, %d %B at %H:%M} ({starts_at:%Z}) on,"
+    if state == "begins":
+        return (
+            f"Your reserved time has begun: {flavor} until {ends_at:%H:%M} ({ends_at:%Z}). Start "
+            f"a session within {no_show_min} minutes; after that it is given to others."
+        )
+    if state == "no_show":
+        return f"{what} was given to others: you had no session for {no_show_min} minutes."
+    if state == "called_off":
+        return f"{what} cannot be kept: no GPU has room for it any more. It cost nothing."
+    if state == "used":
+        return f"{what} was given to others: you have another session already."
+    return None
 
 
 def lost_text(lease: Lease) -> str:

@@ -19,6 +19,7 @@ from api.pages import (
     help_wanted,
     hours,
     news_choices,
+    reserve,
     section,
     section_help,
     section_person,
@@ -43,7 +44,7 @@ from quota.standings import Standings
 
 ROUTERS = (
     sign_in.router, assets.router, first.router, hours.router, sessions.router, used.router,
-    week.router, help_wanted.router, news_choices.router, section.router,
+    week.router, reserve.router, help_wanted.router, news_choices.router, section.router,
     section_person.router, section_help.router, *program.ROUTERS,
 )  # fmt: skip
 

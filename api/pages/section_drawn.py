@@ -14,10 +14,12 @@ from quota import listings
 from quota.attachments import Attachment
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
+from quota.reserving_ahead import Reserving
 from quota.views import AccountView
 
 _REQUESTS_MOST = 10
 _ATTACHMENTS_MOST = 20
+_RESERVED_MOST = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +55,8 @@ def draw(at: Place, forms: Forms) -> HTMLResponse:
         section=books.lab.sections[at.section], account=account,
         explanation=books.explanation(scholar), may_give=is_ta or at.access.is_organizer,
         ta_left=listings.ta_hours_left(books, at.visitor.name), grant=forms.grant,
+        reserved=[one for one in Reserving(books).newest(scholar, most=_RESERVED_MOST)
+                  if one.is_open],
         asked=asked[:_REQUESTS_MOST], answers=_answer_forms(asked, forms),
         gone=_gone(asked, hand if is_mine else None, forms), is_ta=is_ta,
         attachments=attachments[:_ATTACHMENTS_MOST], attached=attached,

@@ -13,7 +13,7 @@ from quota.simulation.world import HUB_ID, World
 from quota.store import reads
 from quota.store.engine import reading
 from quota.tick import TickResult
-from quota.turns import room_of, the_line
+from quota.turns import room_now, the_line
 from quota.waiting import next_served
 
 
@@ -90,7 +90,7 @@ class StoreKeeper:
         with reading(self.books.engine) as tx:
             starting = reads.count_starting(tx, HUB_ID)
             line = the_line(tx, self.lab, HUB_ID, now)
-            room = room_of(self.lab, reads.gpu_uses(tx, HUB_ID), now)
+            room = room_now(tx, self.lab, HUB_ID, now)
         is_busy = starting >= self.lab.policy.max_spawning
         return None if is_busy else next_served(line, ids, room, now=now)
 

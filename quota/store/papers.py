@@ -12,10 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select
 
+from quota.kept_shares import KeptShare
 from quota.leases import Lease
 from quota.ledger import Account
 from quota.placement import GpuUse
 from quota.store import reads
+from quota.store.reservations import KEPT_SHARES, share_of
 from quota.store.statements import Asked, Row, Statement, fetch
 from quota.store.tables import accounts, gpus, leases, lots
 from quota.waiting import Waiter
@@ -27,11 +29,23 @@ _ACCOUNT_FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomAsRead:
-    """The GPUs, who waits for one and has asked lately, and how many sessions are starting."""
+    """The GPUs, who waits for one and has asked lately, and how many sessions are starting.
+
+    `shares` is what scholars have reserved of them.
+    """
 
     gpus: tuple[GpuUse, ...]
     waiting: tuple[Waiter, ...]
     starting: int
+    shares: tuple[KeptShare, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoomWanted:
+    """Of a room: who has asked since when, and what is reserved from when on, if anything is."""
+
+    asked_since: datetime
+    reserved_from: datetime | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,9 +62,9 @@ class Papers:
 
 def papers_of(
     tx: Connection, hub_id: str, name: str, *, kind: str = "scholar", with_boosts: bool = False,
-    lease_id: UUID | None = None, asked_since: datetime | None = None,
+    lease_id: UUID | None = None, room: RoomWanted | None = None,
 ) -> Papers | None:  # fmt: skip
-    """Lock an account and read its papers; with `asked_since` also the room and the line.
+    """Lock an account and read its papers; with a wanted room also that and the line.
 
     `lease_id` may be anybody's. None when there is no such account.
     """
@@ -59,14 +73,14 @@ def papers_of(
     mine = len(asked)
     if lease_id is not None:
         asked.append((_LEASE, {"lease": lease_id}))
-    if asked_since is not None:
-        asked += _asked_of_room(hub_id, asked_since)
+    if room is not None:
+        asked += _asked_of_room(hub_id, room)
     found = fetch(tx, *asked)
     papers = _papers(*found[:mine])
     rest = iter(found[mine:])
     if papers is not None and lease_id is not None:
         papers.asked = {lease_id: _first_lease(next(rest))}
-    if papers is not None and asked_since is not None:
+    if papers is not None and room is not None:
         papers.room = _room(*rest)
     return papers
 
@@ -86,14 +100,18 @@ def papers_of_lease(tx: Connection, lease_id: UUID, *, with_boosts: bool = False
     return papers
 
 
-def read_room(tx: Connection, hub_id: str, asked_since: datetime) -> RoomAsRead:
+def read_room(tx: Connection, hub_id: str, room: RoomWanted) -> RoomAsRead:
     """Read the room and the line of a hub."""
-    return _room(*fetch(tx, *_asked_of_room(hub_id, asked_since)))
+    return _room(*fetch(tx, *_asked_of_room(hub_id, room)))
 
 
-def _asked_of_room(hub_id: str, asked_since: datetime) -> list[Asked]:
+def _asked_of_room(hub_id: str, room: RoomWanted) -> list[Asked]:
     hub = {"hub": hub_id}
-    return [(_GPUS, hub), (_STARTING, hub), (_WAITERS, {"hub": hub_id, "since": asked_since})]
+    waiting = {"hub": hub_id, "since": room.asked_since}
+    asked: list[Asked] = [(_GPUS, hub), (_STARTING, hub), (_WAITERS, waiting)]
+    if room.reserved_from is not None:
+        asked.append((KEPT_SHARES, {"hub": hub_id, "now": room.reserved_from}))
+    return asked
 
 
 def _papers(
@@ -115,11 +133,14 @@ def _first_lease(rows: list[Row]) -> Lease | None:
     return reads.lease_of(rows[0]) if rows else None
 
 
-def _room(devices: list[Row], starting: list[Row], waiting: list[Row]) -> RoomAsRead:
+def _room(
+    devices: list[Row], starting: list[Row], waiting: list[Row], shares: Iterable[Row] = ()
+) -> RoomAsRead:
     return RoomAsRead(
         gpus=tuple(reads.gpu_of(row) for row in devices),
         waiting=tuple(reads.waiter_of(reads.lease_of(row[:-1]), row[-1]) for row in waiting),
         starting=starting[0][0],
+        shares=tuple(share_of(row) for row in shares),
     )
 
 

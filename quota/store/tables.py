@@ -30,6 +30,7 @@ from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given o
 from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this
 from quota.store.tables_outbox import notice_choices as notice_choices  # noqa: PLC0414 - too
 from quota.store.tables_outbox import outbox as outbox  # noqa: PLC0414 - too
+from quota.store.tables_reservations import reservations as reservations  # noqa: PLC0414 - too
 from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too
 from quota.store.types import Amount, Instant
 
@@ -130,6 +131,7 @@ leases = Table(
     Column("warned_min", Integer),
     Column("used_permille", Integer),
     Column("yields_at", Instant),
+    Column("yields_to", Uuid),
     Index(
         "uq_leases_open_server",
         "account_id",

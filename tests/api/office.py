@@ -37,6 +37,7 @@ flavors:
   cpu: {title: CPU, weight_mgpu: 0}
   quarter: {title: Quarter GPU, weight_mgpu: 250, share_mgpu: 250, memory_mib: 4096}
   whole: {title: Whole GPU, weight_mgpu: 1000, share_mgpu: 1000, memory_mib: 16384}
+reservations: {most_open: 2}
 images:
   base: {title: Base, docker: "gpulab/base:latest"}
 gpus:

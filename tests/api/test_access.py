@@ -20,6 +20,8 @@ SPAN = "from=2026-11-01T00:00:00Z&until=2026-12-01T00:00:00Z"
 ATTACH = {"hub_id": "main", "account": "ada", "server_name": "", "mode": "observe",
           "minutes": 10, "reason": "help"}  # fmt: skip
 HELP = {"hub_id": "main", "message": "the loss does not fall"}
+RESERVE = {"hub_id": "main", "flavor": "quarter", "starts_at": "2026-11-26T12:00:00Z",
+           "minutes": 60}  # fmt: skip
 GRANT = {"hub_id": "main", "hours": "0.5", "reason": "project"}
 LEASE = {"hub_id": "main", "account": "ada", "server_name": "s", "flavor": "cpu", "image": "base"}
 RULE = {"reason": "x", "rule": {}}
@@ -115,6 +117,15 @@ ROWS = [
         {"text": "done"}, "/v1/help-requests/{request_id}/resolve"),
     Row("PUT /v1/help-requests/{claimed}/withdraw", "403 404 404 404 200 404 404 401", None,
         "/v1/help-requests/{request_id}/withdraw"),
+    Row("GET /v1/reservations", "403 200 200 200 200 200 200 401", None, "/v1/reservations"),
+    Row("GET /v1/reservations?account=ada", "403 200 200 404 200 404 404 401", None,
+        "/v1/reservations"),
+    Row("PUT /v1/reservations/{new}", "403 409 409 409 200 200 409 401", RESERVE,
+        "/v1/reservations/{reservation_id}"),
+    Row("PUT /v1/reservations/{reserved}/withdraw", "403 404 404 404 200 404 404 401", None,
+        "/v1/reservations/{reservation_id}/withdraw"),
+    Row("PUT /v1/reservations/{new}/withdraw", "403 404 404 404 404 404 404 401", None,
+        "/v1/reservations/{reservation_id}/withdraw"),
     Row("PUT /v1/attachments/{attached}/end", "403 200 200 404 200 404 404 401", None,
         "/v1/attachments/{attachment_id}/end"),
     Row("GET /v1/accounts/ada/notification-choices", "403 200 404 404 200 404 404 401", None,
@@ -231,6 +242,9 @@ class _ready:  # noqa: N801
             return path.replace("{asked}", asked.json()["id"])
         if "{help}" in path or "{claimed}" in path:
             return self._with_help(path)
+        if "{reserved}" in path:
+            made = lab.call("PUT", f"/v1/reservations/{uuid4()}", "token-ada", json=RESERVE)
+            return _with_id(path, "{reserved}", made)
         if "attachments/{" in path:
             self.lease, self.ref = lab.books.run("ada", "cpu")
             open_session(lab, self.lease)
@@ -273,6 +287,10 @@ class _ready:  # noqa: N801
             if one["state"] in ("waiting", "claimed"):
                 self.lab.call("PUT", f"/v1/help-requests/{one['id']}/withdraw",
                               f"token-{one['account']}")  # fmt: skip
+        reserved = self.lab.get("/v1/reservations", "token-olga").json()["reservations"]
+        for one in (one for one in reserved if one["state"] == "open"):
+            self.lab.call("PUT", f"/v1/reservations/{one['id']}/withdraw",
+                          f"token-{one['account']}")  # fmt: skip
         for one in _open_leases(self.lab):
             self.lab.call("PUT", f"/v1/leases/{one}/stop", json={"reason": "person"})
 

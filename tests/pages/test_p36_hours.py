@@ -44,6 +44,9 @@ TABLE: dict[tuple[str, str], Mapping[str, int]] = {
     ("GET", "/hours/week"): EVERYBODY,
     ("POST", "/hours/calendar"): SELF | {"organizer": 404, "ta": 404, "other ta": 404},
     ("POST", "/hours/calendar/{feed_id}/revoke"): OWN,
+    ("GET", "/hours/reserve"): EVERYBODY,
+    ("POST", "/hours/reserve"): SELF,
+    ("POST", "/hours/reserve/{reservation_id}/withdraw"): OWN,
     ("GET", "/hours/help"): EVERYBODY,
     ("GET", "/hours/help/now"): EVERYBODY,
     ("POST", "/hours/help"): SELF,
@@ -114,11 +117,15 @@ def _things_of_ada(desk: ApiDesk) -> dict[str, str]:
     lease_id, _ = desk.books.run("ada")
     helping = Helping(desk.books.books)
     helping.open_session(lease_id, "")
-    ids = {name: str(uuid4()) for name in ("requests", "help", "calendar", "attachments")}
+    ids = {
+        name: str(uuid4()) for name in ("requests", "help", "calendar", "attachments", "reserve")
+    }
     ids["sessions"] = str(lease_id)
     for path, token, body in (
         (f"requests/{ids['requests']}", "token-ada", {"hours": "1", "reason": "more"}),
         (f"help-requests/{ids['help']}", "token-ada", {"message": "why"}),
+        (f"reservations/{ids['reserve']}", "token-ada",
+         {"flavor": "quarter", "starts_at": "2026-11-26T12:00:00Z", "minutes": 60}),
         (f"calendar-feeds/{ids['calendar']}", "token-ada", {"section": "utc"}),
         (f"attachments/{ids['attachments']}", "token-tomas",
          {"account": "ada", "server_name": "", "mode": "observe", "minutes": 5, "reason": "x"}),

@@ -12,6 +12,7 @@ from quota.amount import GpuTime
 from quota.lab import Lab
 from quota.lab_people import Section
 from quota.lab_program import ProgramWeek
+from quota.reserving_ahead import Reserving
 
 router = APIRouter(prefix="/program")
 
@@ -38,12 +39,13 @@ def get_hours(request: Request, organizer: OrganizerDep, room: RoomDep) -> HTMLR
 
 @router.get("/calendar")
 def get_calendar(request: Request, organizer: OrganizerDep, room: RoomDep) -> HTMLResponse:
-    """Show weeks, due dates, blackouts and co-working hours."""
+    """Show weeks, due dates, blackouts, reservations and co-working hours."""
     lab = room.books.lab
     closed: tuple[Window, ...] = blackouts(lab)
     return room.looks.page(
         request, "program_calendar.html", organizer, lab=lab, closed=closed,
         due=sorted(lab.due_dates.values(), key=lambda one: (one.due, one.name)),
+        reserved=Reserving(room.books).coming(),
     )  # fmt: skip
 
 
