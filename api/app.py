@@ -28,6 +28,7 @@ from api.routes import (
     calendars,
     consent,
     description,
+    emergencies,
     feeds,
     grants,
     health,
@@ -53,7 +54,7 @@ ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
     attachments.router, consent.router, help_requests.router, notices.router, sessions.router,
     audit.router, usage.router, calendars.router, feeds.router, feeds.readers,
-    description.router,
+    description.router, emergencies.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -106,7 +106,9 @@ class Worker:
         for ref in result.removals:
             self._remove(ref)
         for stray in result.adopted:
-            log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
+            # What an emergency let start was to be expected.
+            log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor,
+                        alarm=stray.emergency_until is None)  # fmt: skip
         # Whose turn it is follows from what has ended; nobody's stop waits for it.
         self._books.ask_for_kept_places()
         self._checkpoint_if_due()

@@ -15,6 +15,7 @@ from traitlets import Float, Unicode, default
 
 from hub import session_wrapper
 from hub.attentive import Attentive, Unseen
+from hub.gpu_room import Trace
 from hub.leased import Leased
 from hub.names import safe_name
 from hub.refusals import Refused
@@ -136,6 +137,8 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             "flavor": self.flavor_name,
             "port": self.port,
         }
+        if self.emergency_until:
+            wanted |= {"gpu_uuid": self.gpu_uuid, "emergency_until": self.emergency_until}
         (self.folder / "wanted.json").write_text(json.dumps(wanted))
 
     async def _start_keeper(self) -> None:
@@ -174,6 +177,20 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             # Its folder is deleted soon. Scholars may write to it: shown as what it is, in part.
             self.log.warning("session %s ended with %d: %r", self.ref, code, self._log_tail())
         return code
+
+    async def trace(self, lease_id: str, ref: str) -> Trace:
+        """Say what the records tell of the session of any lease of this hub.
+
+        Raises:
+            Unseen: when they could not be read.
+
+        """
+        folder = self.folder.parent / (ref or lease_id)
+        start = _record(folder / "start.json")
+        if not start:
+            return "nowhere"
+        is_over = (folder / "end.json").exists() or not _is_alive(start)
+        return "ended" if is_over else "running"
 
     async def stop(self, now: bool = False) -> None:
         """Ask the session to end, then make it."""
@@ -217,13 +234,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
 
     def _record(self, name: str) -> dict[str, Any]:
         """Read one of the session's records; empty when it is not there."""
-        try:
-            body = json.loads((self.folder / name).read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise Unseen(f"{name} of session {self.ref}: {error}") from error
-        return body if isinstance(body, dict) else {}
+        return _record(self.folder / name)
 
     def _log_tail(self) -> str:
         try:
@@ -231,6 +242,16 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         except OSError:
             return ""
         return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Unseen(f"{path.name} of session {path.parent.name}: {error}") from error
+    return body if isinstance(body, dict) else {}
 
 
 def _session_part() -> dict[str, str]:

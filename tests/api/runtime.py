@@ -36,6 +36,11 @@ class FakeRuntime:
         self._asked("observe", "")
         return list(self.sessions.values())
 
+    def started_without_books(self) -> list[Observed]:
+        if self.is_away:
+            raise RuntimeUnavailable("away")
+        return [one for one in self.sessions.values() if one.emergency_until and one.is_running]
+
     def is_running(self, ref: str) -> bool:
         if self.is_away:
             raise RuntimeUnavailable("away")
