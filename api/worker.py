@@ -106,9 +106,10 @@ class Worker:
         for ref in result.removals:
             self._remove(ref)
         for stray in result.adopted:
-            # What an emergency let start was to be expected.
-            log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor,
-                        alarm=stray.emergency_until is None)  # fmt: skip
+            if stray.emergency_until is not None:
+                log.info("emergency_session_adopted", ref=stray.ref[:64], flavor=stray.flavor)
+                continue
+            log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
         # Whose turn it is follows from what has ended; nobody's stop waits for it.
         self._books.ask_for_kept_places()
         self._checkpoint_if_due()

@@ -21,6 +21,7 @@ class FakeRuntime:
     calls: list[tuple[str, str]] = field(default_factory=list)
     survives: set[str] = field(default_factory=set)
     is_away: bool = False
+    lists: bool = True
     changed: threading.Event = field(default_factory=threading.Event)
 
     def run(self, one: Observed) -> str:
@@ -37,7 +38,7 @@ class FakeRuntime:
         return list(self.sessions.values())
 
     def started_without_books(self) -> list[Observed]:
-        if self.is_away:
+        if self.is_away or not self.lists:
             raise RuntimeUnavailable("away")
         return [one for one in self.sessions.values() if one.emergency_until and one.is_running]
 
