@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 # How often the service is told what it does not know yet, and asked for the GPUs.
 _EVERY_S = 30.0
+# Of a lab that starts nothing is known yet.
+_AT_START_S = 3.0
 # What the service has taken note of is shown for a while, then forgotten.
 _REMEMBERED_FOR = timedelta(days=7)
 
@@ -244,7 +246,7 @@ class EmergencyMode:
                 pass  # the client has said so
             except Exception:
                 log.exception("the service could not be told of emergencies")
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(_EVERY_S if self.room.gpus else _AT_START_S)
 
     # -- the file ---------------------------------------------------------------------------------
 

@@ -38,10 +38,12 @@ class Banner:
         self._mode = mode
         self._policy = policy
 
-    def text(self, name: str) -> str:
-        """Say it to a person; nothing when no emergency is open."""
-        one, lab = self._mode.now_open(), self._policy.lab
-        return "" if one is None else banner_text(one, lab, name)
+    def text(self, user: Any) -> str:
+        """Say it to who is logged in; nothing when nobody is, or no emergency is open."""
+        one = self._mode.now_open()
+        if one is None or user is None:
+            return ""
+        return banner_text(one, self._policy.lab, user.name)
 
 
 def banner_text(one: Emergency, lab: Lab, name: str) -> str:

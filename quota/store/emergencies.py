@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from quota.emergency import Emergency, EmergencyStart
 from quota.leases import Lease
-from quota.store.reads import lease_of
+from quota.store.reads import LEASE_FIELDS, lease_of
 from quota.store.tables import accounts, emergencies, emergency_starts, leases
 
 _FIELDS = tuple(one.name for one in fields(Emergency))
@@ -94,7 +94,10 @@ def leases_on_gpus(tx: Connection, hub_id: str) -> Sequence[tuple[str, Lease]]:
         .where(leases.c.gpu_uuid.is_not(None))
         .order_by(leases.c.id)
     )
-    return [(row[0], lease_of(row[1:])) for row in tx.execute(query)]
+    return [
+        (row["name"], lease_of([row[name] for name in LEASE_FIELDS]))
+        for row in tx.execute(query).mappings()
+    ]
 
 
 def _emergency(row: RowMapping) -> Emergency:

@@ -32,7 +32,9 @@ def test_told_twice_it_counts_once_and_has_its_place_and_its_metrics(service: Ap
         assert tell(service, f"{one}/starts/{lease_id}", START) == 200
     assert metric(service, "gpulab_emergency_open") == 1
     assert metric(service, "gpulab_emergency_starts_total") == 1
-    (on,) = service.get("/v1/gpus").json()["occupied"]
+    found = service.get("/v1/gpus")
+    assert found.status_code == 200, found.text
+    (on,) = found.json()["occupied"]
     assert (on["lease_id"], on["account"], on["is_starting"]) == (str(lease_id), "ada", True)
     actions = [line["action"] for line in service.get("/v1/audit", "token-olga").json()["lines"]]
     assert actions == ["emergency_opened", "emergency_start"]

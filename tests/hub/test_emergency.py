@@ -25,6 +25,7 @@ from tests.hub.doubles import (
     FakeSpawner,
     FixedLab,
     ScriptedService,
+    User,
     admission,
     lease,
     refusal,
@@ -400,9 +401,10 @@ def test_it_keeps_itself_up_to_date_as_long_as_the_hub_runs(scene: Scene) -> Non
 
 def test_the_banner_says_until_when_in_the_readers_zone(scene: Scene) -> None:
     banner = Banner(scene.mode, FixedLab())
-    assert banner.text("ada") == ""
+    assert banner.text(User("ada")) == ""
     scene.open()
-    text = banner.text("emeka")
+    assert banner.text(None) == "", "nobody is logged in"
+    text = banner.text(User("emeka"))
     assert text.startswith("Emergency mode until Wednesday, 25 November at 15:00 (Europe/Berlin).")
     assert "2 h after your first start" in text
 

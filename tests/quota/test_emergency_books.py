@@ -230,4 +230,5 @@ def test_the_hub_hears_who_is_on_which_gpu_and_which_are_drained(desk: Desk) -> 
     desk.follow(lab_with("\ndrained_gpus: {GPU-1: {why: its fan}}\n"))
     gpus, on = Emergencies(desk.books).gpus()
     assert [(gpu.uuid, gpu.in_service) for gpu in gpus] == [("GPU-0", True), ("GPU-1", False)]
-    assert [(who, one.id, one.ref) for who, one in on] == [("ada", lease_id, ref)]
+    assert on == [("ada", desk.books.lease(lease_id).lease)]
+    assert (on[0][1].ref, on[0][1].gpu_uuid) == (ref, "GPU-0")
