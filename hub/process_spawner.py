@@ -49,7 +49,11 @@ class ProcessSpawner(Attentive, Leased, Spawner):
     @property
     def folder(self) -> Path:
         """The folder of the session's records."""
-        return Path(self.state_dir) / "sessions" / str(self.ref)
+        return self._sessions / str(self.ref)
+
+    @property
+    def _sessions(self) -> Path:
+        return Path(self.state_dir) / "sessions"
 
     # -- state ------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         return self.ip, self.port
 
     def _prepare_folders(self) -> None:
-        for folder in (self.home.parent, self.home, self.folder.parent):
+        for folder in (self.home.parent, self.home, self._sessions):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.folder.mkdir(mode=0o700)
         wanted = {
@@ -185,7 +189,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             Unseen: when they could not be read.
 
         """
-        folder = self.folder.parent / (ref or lease_id)
+        folder = self._sessions / (ref or lease_id)
         start = _record(folder / "start.json")
         if not start:
             return "nowhere"

@@ -57,11 +57,11 @@ class Emergencies:
                     return  # all of it is known
             rows.save_emergency(tx, hub_id, before, one)
             if before is None:
-                write_audit(tx, replace(by, actor=one.opened_by), "emergency_opened", SUBJECT,
+                write_audit(tx, replace(by, actor=one.opened_by), "emergency.open", SUBJECT,
                             hub_id=hub_id, at=self._books.clock.now(), reason=one.reason,
                             after={"opened_at": one.opened_at, "until": one.until})  # fmt: skip
             if one.closed_at is not None:
-                write_audit(tx, replace(by, actor=one.closed_by), "emergency_closed", SUBJECT,
+                write_audit(tx, replace(by, actor=one.closed_by), "emergency.close", SUBJECT,
                             hub_id=hub_id, at=self._books.clock.now(), reason=one.reason,
                             after={"closed_at": one.closed_at})  # fmt: skip
 
@@ -85,7 +85,7 @@ class Emergencies:
             if emergency is None:
                 raise NoSuchThing("There is no such emergency.")
             rows.insert_start(tx, one)
-            write_audit(tx, replace(by, actor=one.account), "emergency_start", one.account,
+            write_audit(tx, replace(by, actor=one.account), "emergency.start", one.account,
                         hub_id=books.hub_id, at=desk.now, reason=emergency.reason,
                         after={"lease": str(one.lease_id), "flavor": one.flavor,
                                "gpu": one.gpu_uuid, "started_at": one.started_at,

@@ -37,7 +37,7 @@ def test_told_twice_it_counts_once_and_has_its_place_and_its_metrics(service: Ap
     (on,) = found.json()["occupied"]
     assert (on["lease_id"], on["account"], on["is_starting"]) == (str(lease_id), "ada", True)
     actions = [line["action"] for line in service.get("/v1/audit", "token-olga").json()["lines"]]
-    assert actions == ["emergency_opened", "emergency_start"]
+    assert actions == ["emergency.open", "emergency.start"]
     closed = EMERGENCY | {"closed_by": "olga", "closed_at": "2026-11-25T11:50:00Z"}
     assert tell(service, str(one), closed) == 200
     assert metric(service, "gpulab_emergency_open") == 0

@@ -168,7 +168,8 @@ def test_a_session_of_an_emergency_says_where_it_is_and_until_when(
         lease_id, runtime = spawner.lease_id, ProcessRuntime(tmp_path / "sessions", "main")
         assert await spawner.trace(lease_id, "") == "nowhere"
         await asyncio.gather(plain.start(), spawner.start())
-        assert await plain.trace(lease_id, "") == "running"
+        waits = processes.spawner("chen", state_dir=str(tmp_path))
+        assert await waits.trace(lease_id, "") == "running", "one that has no session itself"
         (one,) = runtime.started_without_books()
         assert (one.account, one.gpu_uuid, one.emergency_until) == ("blaise", "GPU-1", until)
         await asyncio.gather(plain.stop(), spawner.stop())

@@ -132,8 +132,8 @@ def _adopted(lab: RunningLab, blaise: Visitor, olga: Visitor) -> None:
     assert str(active["started_at"])[:19] == session.started_at.isoformat()[:19]
     wait_for("the trail", lambda: len(on_trail(lab, olga)) == 2, within_s=90)
     assert on_trail(lab, olga) == [
-        ("olga", "emergency_opened", "emergency"),
-        ("blaise", "emergency_start", "blaise"),
+        ("olga", "emergency.open", "emergency"),
+        ("blaise", "emergency.start", "blaise"),
     ]
     assert blaise.run_cell("print(1 + 1)") == "2\n", "it went on all the while"
     ada = next(one for one in lab.sessions() if one.account == "ada")

@@ -175,9 +175,9 @@ def test_everything_is_on_the_trail_once(desk: Desk) -> None:
         told.note(closed, by=HUB)
         told.note(emergency(), by=HUB)  # late, and it does not open it again
     assert trail(desk) == [
-        ("olga", "emergency_opened", "emergency", why),
-        ("ada", "emergency_start", "ada", why),
-        ("oona", "emergency_closed", "emergency", why),
+        ("olga", "emergency.open", "emergency", why),
+        ("ada", "emergency.start", "ada", why),
+        ("oona", "emergency.close", "emergency", why),
     ]
     assert [row.one for row in told.newest()] == [closed]
 
@@ -185,7 +185,7 @@ def test_everything_is_on_the_trail_once(desk: Desk) -> None:
 def test_one_that_was_closed_before_it_could_be_told(desk: Desk) -> None:
     closed = emergency(closed_by="olga", closed_at=NOON + HOUR)
     Emergencies(desk.books).note(closed, by=HUB)
-    assert [line[1] for line in trail(desk)] == ["emergency_opened", "emergency_closed"]
+    assert [line[1] for line in trail(desk)] == ["emergency.open", "emergency.close"]
 
 
 def test_metrics_and_pages_hear_of_it(desk: Desk) -> None:
