@@ -4,6 +4,7 @@ from hub.config import configure
 from hub.settings import HubSettings
 
 settings = HubSettings()
-configure(get_config(), settings)
+emergency = configure(get_config(), settings)
+emergency.watch()
 if settings.hub_config is not None:
     load_subconfig(str(settings.hub_config))

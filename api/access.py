@@ -7,6 +7,7 @@ what only others may do is refused (403).
 | what                                   | hub | scholar | TA                  | organizer |
 |----------------------------------------|-----|---------|---------------------|-----------|
 | ask for, give up a lease               | all | -       | -                   | -         |
+| see all GPUs, tell of an emergency     | all | -       | -                   | -         |
 | see an account, what it could start    | all | own     | own, own sections   | all       |
 | see why, grants, requests, attachments | -   | own     | own, own sections   | all       |
 | see usage                              | -   | own     | own, own sections   | all       |
@@ -96,6 +97,11 @@ class Access:
         """Let people through, not the hub."""
         if self.is_hub:
             raise forbidden("The hub may ask for leases, and no more.")
+
+    def require_hub(self) -> None:
+        """Let only the hub through."""
+        if not self.is_hub:
+            raise forbidden("Only the hub may do this.")
 
     def require_organizer(self) -> None:
         """Let organizers through."""

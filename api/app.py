@@ -28,6 +28,7 @@ from api.routes import (
     calendars,
     consent,
     description,
+    emergencies,
     feeds,
     grants,
     health,
@@ -54,7 +55,7 @@ ROUTERS = (
     leases.router, accounts.router, grants.router, requests.router, refunds.router,
     attachments.router, consent.router, help_requests.router, reservations.router,
     notices.router, sessions.router, audit.router, usage.router, calendars.router, feeds.router,
-    feeds.readers, description.router,
+    feeds.readers, description.router, emergencies.router,
     *(rules.rules_router(part) for part in EDITABLE),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from api.problems import Problem
 from quota.amount import GpuTime
+from quota.emergency_books import Emergencies
 from quota.errors import BadAmount
 from quota.helping import Helping
 from quota.office import Office
@@ -34,8 +35,14 @@ async def get_reserving(request: Request) -> Reserving:
     return Reserving(request.app.state.books)
 
 
+async def get_emergencies(request: Request) -> Emergencies:
+    """Hand over the emergencies."""
+    return Emergencies(request.app.state.books)
+
+
 BooksDep = Annotated[Books, Depends(get_books)]
 OfficeDep = Annotated[Office, Depends(get_office)]
+EmergenciesDep = Annotated[Emergencies, Depends(get_emergencies)]
 HelpingDep = Annotated[Helping, Depends(get_helping)]
 ReservingDep = Annotated[Reserving, Depends(get_reserving)]
 

@@ -73,6 +73,7 @@ class Metrics(Collector):
         yield _lag(load)
         yield _ended(load)
         yield _help(load)
+        yield from _emergencies(load)
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance, so that registering does not read the books."""
@@ -145,6 +146,19 @@ def _help(load: LoadView) -> Metric:
     for state in OPEN_STATES:
         family.add_metric([state], load.help_requests.get(state, 0))
     return family
+
+
+def _emergencies(load: LoadView) -> Iterable[Metric]:
+    is_open = GaugeMetricFamily(
+        "gpulab_emergency_open", "1 while an emergency is open that the hub has told of."
+    )
+    is_open.add_metric([], int(load.emergency_is_open))
+    yield is_open
+    starts = CounterMetricFamily(
+        "gpulab_emergency_starts", "GPU sessions that were started without the books."
+    )
+    starts.add_metric([], load.emergency_starts)
+    yield starts
 
 
 def _ended(load: LoadView) -> Metric:

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 # Some 4 MB, written anew at each pass while the database is away.
 MOST_SESSIONS = 10_000
 _VERSION = 1
-_INSTANTS = ("started_at", "finished_at")
+_INSTANTS = ("started_at", "finished_at", "emergency_until")
 _NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
 
 
@@ -155,7 +155,8 @@ def _read(saved: dict[str, Any]) -> Sighting:
     one = dict(saved)
     seen_at = _instant(one.pop("seen_at"))
     for name in _INSTANTS:
-        one[name] = None if one[name] is None else _instant(one[name])
+        # A file of the version before lacks what came since.
+        one[name] = None if one.get(name) is None else _instant(one[name])
     one["lease_id"] = None if one["lease_id"] is None else UUID(one["lease_id"])
     return Sighting(one=Observed(**one), seen_at=seen_at)
 

@@ -2,11 +2,13 @@
 
 It knows only the worker's file and the runtime; it works when worker, service, hub and database
 are all dead. While the worker lives it has nothing to do, since deadlines move on at every tick.
+What an emergency let start while the books were away is in no file: such a session carries its
+deadline itself, which holds until the worker's file names it.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -27,6 +29,7 @@ from api.steady import steady_clock
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import served
 from quota.clock import Clock, SystemClock
+from quota.observed import Observed
 
 log = structlog.get_logger()
 
@@ -38,6 +41,18 @@ def overdue(some: Deadlines | None, now: datetime) -> tuple[SessionDeadline, ...
     if some is None:
         return ()
     return tuple(one for one in some.sessions if now >= one.deadline)
+
+
+def overdue_without_books(
+    some: Deadlines | None, started: Iterable[Observed], now: datetime
+) -> tuple[SessionDeadline, ...]:
+    """Return what an emergency let start, is in no file, and is past its own deadline."""
+    named = frozenset() if some is None else frozenset(one.ref for one in some.sessions)
+    return tuple(
+        SessionDeadline(ref=one.ref, lease_id=str(one.lease_id), deadline=one.emergency_until)
+        for one in started
+        if one.ref not in named and one.emergency_until is not None and now >= one.emergency_until
+    )
 
 
 class Watchdog:
@@ -65,12 +80,21 @@ class Watchdog:
             self._last = found or self._last
         if self._last is not None:
             self._metrics.note_written(self._last.written_at)
-        late = overdue(self._last, self._clock.now())
+        now = self._clock.now()
+        late = overdue(self._last, now) + overdue_without_books(self._last, self._started(), now)
         if not late:
             return 0
         # Side by side: each may take its whole grace, and all of them are late already.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return sum(pool.map(self._stop, late))
+
+    def _started(self) -> list[Observed]:
+        try:
+            return self._runtime.started_without_books()
+        except RuntimeUnavailable as error:
+            # The file's own are stopped all the same.
+            log.warning("runtime_not_seen", error=str(error)[:200])
+            return []
 
     def _stop(self, one: SessionDeadline) -> bool:
         try:

@@ -107,6 +107,9 @@ class Worker:
         for ref in result.removals:
             self._remove(ref)
         for stray in result.adopted:
+            if stray.emergency_until is not None:
+                log.info("emergency_session_adopted", ref=stray.ref[:64], flavor=stray.flavor)
+                continue
             log.warning("session_adopted", ref=stray.ref[:64], flavor=stray.flavor, alarm=True)
         keep_reservations(self._books)
         # Whose turn it is follows from what has ended; nobody's stop waits for it.

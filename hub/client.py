@@ -18,7 +18,18 @@ from pydantic import ValidationError
 
 from hub.breaker import Breaker
 from hub.refusals import STATUS
-from hub.replies import Account, GpuState, Lease, Problem, Reply, SpawnOptions, Visits
+from hub.replies import (
+    Account,
+    Gpus,
+    GpuState,
+    Lease,
+    Problem,
+    Reply,
+    SpawnOptions,
+    Told,
+    Visits,
+)
+from quota.emergency import Emergency, EmergencyStart
 from quota.leases import LeaseRequest
 
 log = logging.getLogger(__name__)
@@ -126,6 +137,31 @@ class ServiceClient:
         """Hear who may be in a session, and say whether it can be observed; safe to repeat."""
         path, body = f"/v1/leases/{lease_id}/visits", {"no_observing": no_observing}
         return await self._ask(Visits, "PUT", path, PAGE_BUDGET_S, body)
+
+    async def gpus(self) -> Gpus:
+        """See all GPUs, and who is on them."""
+        path = f"/v1/gpus?hub_id={quote(self._hub_id, safe='')}"
+        return await self._ask(Gpus, "GET", path, PAGE_BUDGET_S)
+
+    async def tell_emergency(self, one: Emergency) -> None:
+        """Tell of an emergency, or of its end; safe to repeat."""
+        body = {
+            "hub_id": self._hub_id, "opened_by": one.opened_by, "reason": one.reason,
+            "opened_at": one.opened_at.isoformat(), "until": one.until.isoformat(),
+            "closed_by": one.closed_by,
+            "closed_at": None if one.closed_at is None else one.closed_at.isoformat(),
+        }  # fmt: skip
+        await self._ask(Told, "PUT", f"/v1/emergencies/{one.id}", PAGE_BUDGET_S, body)
+
+    async def tell_emergency_start(self, one: EmergencyStart) -> None:
+        """Tell of a session that was started in an emergency; safe to repeat."""
+        path = f"/v1/emergencies/{one.emergency_id}/starts/{one.lease_id}"
+        body = {
+            "account": one.account, "server_name": one.server_name, "flavor": one.flavor,
+            "gpu_uuid": one.gpu_uuid, "started_at": one.started_at.isoformat(),
+            "ends_at": one.ends_at.isoformat(),
+        }  # fmt: skip
+        await self._ask(Told, "PUT", path, PAGE_BUDGET_S, body)
 
     async def account(self, name: str) -> Account:
         """See a person's books."""

@@ -16,6 +16,8 @@ from traitlets.log import get_logger
 
 from hub.client import LabService, open_client
 from hub.demo_users import DemoAuthenticator
+from hub.emergency import EmergencyMode
+from hub.emergency_page import Banner, EmergencyHandler
 from hub.home import AnswerHandler, Books, MeHandler
 from hub.hooks import Admission
 from hub.identity import with_user_info
@@ -23,6 +25,7 @@ from hub.lab_spawners import spawner_class
 from hub.meanwhile import Meanwhile, MeanwhileHandler
 from hub.options import ApplyOptions, options_from_form
 from hub.policy import PolicyFile
+from hub.refusals import EMERGENCY_PAGE
 from hub.roles import (
     ADMIN_SCOPE,
     CULLER,
@@ -46,8 +49,8 @@ from quota.lab import Lab
 _LEAST_VERSION = (6, 0)
 
 
-def configure(c: Any, settings: HubSettings) -> None:
-    """Set up JupyterHub for the lab."""
+def configure(c: Any, settings: HubSettings) -> EmergencyMode:
+    """Set up JupyterHub for the lab; return what has to be kept up to date beside it."""
     if jupyterhub.version_info[:2] < _LEAST_VERSION:
         raise RuntimeError(f"JupyterHub 6.0 or newer is needed, not {jupyterhub.__version__}")
     _logs()
@@ -63,8 +66,10 @@ def configure(c: Any, settings: HubSettings) -> None:
     _who(c, settings, policy.lab)
     _what_they_may(c, settings, policy.lab)
     _sessions(c, settings, policy.lab)
-    _admission(c, settings, service, policy)
-    _pages(c, settings, service, policy)
+    emergency = EmergencyMode(settings.state_dir, service, policy, SystemClock())
+    _admission(c, settings, service, policy, emergency)
+    _pages(c, settings, service, policy, emergency)
+    return emergency
 
 
 def _logs() -> None:
@@ -206,28 +211,42 @@ def _local_sessions(c: Any, settings: HubSettings) -> None:
     c.ProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 
 
-def _admission(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
+def _admission(
+    c: Any, settings: HubSettings, service: LabService, policy: PolicyFile,
+    emergency: EmergencyMode,
+) -> None:  # fmt: skip
     admission = Admission(
-        service, policy, hub_id=settings.hub_id, home_url="/hub/home", clock=SystemClock()
-    )
-    c.Spawner.options_form = _function(OptionsForm(service, policy))
+        service, policy, hub_id=settings.hub_id, home_url="/hub/home", clock=SystemClock(),
+        emergency=emergency,
+    )  # fmt: skip
+    c.Spawner.options_form = _function(OptionsForm(service, policy, emergency.now_open))
     c.Spawner.options_from_form = options_from_form
     c.Spawner.apply_user_options = _function(ApplyOptions(policy))
     c.Spawner.pre_spawn_hook = _function(admission.pre_spawn)
     c.Spawner.post_stop_hook = _function(admission.post_stop)
 
 
-def _pages(c: Any, settings: HubSettings, service: LabService, policy: PolicyFile) -> None:
+def _pages(
+    c: Any, settings: HubSettings, service: LabService, policy: PolicyFile,
+    emergency: EmergencyMode,
+) -> None:  # fmt: skip
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.template_vars = {
         "lab_name": policy.lab.name, "lab_pages": pages_address(settings.public_host),
+        "emergency_text": _function(Banner(emergency, policy).text),
     }  # fmt: skip
-    books, meanwhile = Books(service, policy), Meanwhile(service, policy)
+    books = Books(service, policy, own_end=emergency.end_of)
+    meanwhile = Meanwhile(service, policy)
     c.JupyterHub.extra_handlers = [
         (r"/gpulab/me", MeHandler, {"view_of": _function(books.of)}),
         (r"/gpulab/keep", AnswerHandler, {"answer": _function(books.keep)}),
         (r"/gpulab/visits", VisitsHandler, {"visits_of": _function(SessionVisits(service).of)}),
         (r"/gpulab/leave", AnswerHandler, {"answer": _function(books.leave)}),
+        (
+            f"/{EMERGENCY_PAGE}",
+            EmergencyHandler,
+            {"mode": _function(lambda: emergency), "lab": _function(lambda: policy.lab)},
+        ),
         (r"/gpulab/meanwhile", MeanwhileHandler, {"keep_place": _function(meanwhile.keep_place)}),
         (
             r"/gpulab/(style\.css|lab\.js|start\.js)",

@@ -14,6 +14,7 @@ from traitlets import Enum, Int, Unicode
 from hub import docker_box
 from hub.attentive import Attentive, Unseen, ended_early
 from hub.docker_errors import ENGINE_ERRORS, could_not_start, unsafe_volume
+from hub.gpu_room import Trace
 from hub.leased import Leased
 from hub.names import safe_name
 
@@ -195,13 +196,17 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         return env | self.gpu_advice()
 
     def _labels(self) -> dict[str, str]:
-        return {
+        labels = {
             "gpulab.lease": self.lease_id,
             "gpulab.hub": self.hub_id,
             "gpulab.user": self.user.name,
             "gpulab.server": self.name,
             "gpulab.flavor": self.flavor_name,
         }
+        if self.emergency_until:
+            # No lease says where it is and until when, so the container itself does.
+            labels |= {"gpulab.gpu": self.gpu_uuid, "gpulab.emergency": self.emergency_until}
+        return labels
 
     def _box(self) -> dict[str, Any]:
         boxed = docker_box.box(
@@ -232,6 +237,23 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         if state["Running"]:
             return None
         return "ExitCode={ExitCode}, Error='{Error}', FinishedAt={FinishedAt}".format(**state)
+
+    async def trace(self, lease_id: str, ref: str) -> Trace:
+        """Say what the engine knows of the container of any lease of this hub.
+
+        Raises:
+            Unseen: when the engine could not be asked.
+
+        """
+        try:
+            found = await self.docker("inspect_container", ref or f"gpulab-{lease_id}")
+        except NotFound:
+            return "nowhere"
+        except ENGINE_ERRORS as error:
+            raise Unseen(str(error)) from error
+        if found["State"]["Running"]:
+            return "running"
+        return "nowhere" if found["State"]["Status"] == "created" else "ended"
 
     async def get_url(self) -> str:
         """Return where a container listens that a restarted hub has found running."""

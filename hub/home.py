@@ -13,7 +13,8 @@ from typing import Any
 from jupyterhub.handlers.base import BaseHandler
 
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
-from hub.hooks import HasLab
+from hub.emergency_page import own_end_text
+from hub.policy import HasLab
 from hub.replies import Account, Notice, Session
 from hub.spawn_page import balance_text, resets_text
 from quota.lab import Lab
@@ -24,11 +25,9 @@ _REMEMBERED_MOST = 10_000
 _NOTICES_FOR = timedelta(hours=24)
 # A warning that a GPU is idle is shown as long as it will be given away within this time.
 _SOON = timedelta(minutes=15)
-_AWAY = {
-    "answered": False,
-    "sentence": "Your hours cannot be shown just now: the lab's books do not answer. Running "
-    "sessions go on.",
-}
+_AWAY = (
+    "Your hours cannot be shown just now: the lab's books do not answer. Running sessions go on."
+)
 
 
 def home_view(account: Account, lab: Lab) -> dict[str, Any]:
@@ -60,9 +59,11 @@ class Books:
         service: LabService,
         policy: HasLab,
         *,
+        own_end: Callable[[str], datetime | None] = lambda _name: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
+        self._own_end = own_end
         self._policy = policy
         self._monotonic = monotonic
         self._known: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
@@ -113,7 +114,8 @@ class Books:
         try:
             return home_view(await self._service.account(name), self._policy.lab)
         except ServiceUnavailable:
-            return _AWAY
+            said = own_end_text(self._own_end(name), self._policy.lab, name)
+            return {"answered": False, "sentence": _AWAY + said}
         except ServiceRefused as no:
             return {"answered": False, "sentence": no.detail}
 

@@ -8,14 +8,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from hub import refusals
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
+from hub.emergency import EmergencyMode, NoRoom
+from hub.policy import HasLab
 from hub.progress import Note
 from hub.refusals import Reader, Refused
 from hub.replies import Gpu, Lease, Line
+from quota.admission import ask_of
 from quota.clock import Clock
 from quota.lab import Lab
 from quota.lab_gpus import Flavor
@@ -33,14 +36,6 @@ _PATIENCE_S = 60.0
 _TELL_AGAIN_S = (2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
 
 
-class HasLab(Protocol):
-    """Has the policy in force."""
-
-    @property
-    def lab(self) -> Lab:
-        """The policy."""
-
-
 class Admission:
     """`pre_spawn_hook` and `post_stop_hook` of every spawner."""
 
@@ -52,9 +47,11 @@ class Admission:
         hub_id: str,
         home_url: str,
         clock: Clock,
+        emergency: EmergencyMode | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._emergency = emergency
         self._service = service
         self._policy = policy
         self._hub_id = hub_id
@@ -106,11 +103,12 @@ class Admission:
             flavor=flavor.name, image=spawner.image_name,
         )  # fmt: skip
         try:
-            lease = await self._service.request_lease(lease_id, wanted)
+            lease = await self._ask(lease_id, wanted)
             lease = await self._wait_for_turn(spawner, lease, wanted)
         except ServiceUnavailable as error:
             if flavor.is_gpu:
-                raise refusals.service_away(reader) from error
+                await self._start_without_books(spawner, flavor, reader, error)
+                return
             # Costs nothing and takes no GPU: it starts, and the worker adopts its lease later.
             log.warning("a session without a GPU starts while the service is away")
             _prepare(spawner, flavor, None)
@@ -129,6 +127,35 @@ class Admission:
             raise refusals.service_away(reader)
         _prepare(spawner, flavor, lease.gpu)
         _save_state(spawner)
+        if self._emergency is not None and lease.gpu is not None:
+            room = self._emergency.room
+            room.note(lease.id, spawner.user.name, lease.gpu.uuid, ask_of(flavor))
+
+    async def _ask(self, lease_id: UUID, wanted: LeaseRequest, *, present: bool = True) -> Lease:
+        if self._emergency is not None:
+            await self._emergency.tell()
+        return await self._service.request_lease(lease_id, wanted, present=present)
+
+    async def _start_without_books(
+        self, spawner: Any, flavor: Flavor, reader: Reader, why: ServiceUnavailable
+    ) -> None:
+        if self._emergency is None or self._emergency.now_open() is None:
+            raise refusals.service_away(reader) from why
+        # The question may have arrived: what the books know under its id is another session's,
+        # which has to be given up, and this one is under an id that they have never heard of.
+        self._leave(spawner, "spawn_failed")
+        lease_id = make_lease_id(self._clock.now())
+        _remember(spawner, lease_id)
+        try:
+            gpu = await self._emergency.give(spawner, flavor, lease_id)
+        except NoRoom as no:
+            spawner.lease_id = ""  # nobody has heard of it
+            raise refusals.no_room_in_emergency(str(no), reader) from no
+        if gpu is None:
+            spawner.lease_id = ""
+            raise refusals.service_away(reader) from why
+        _prepare(spawner, flavor, gpu)
+        _save_state(spawner)
 
     async def _wait_for_turn(self, spawner: Any, lease: Lease, wanted: LeaseRequest) -> Lease:
         answered_at = self._monotonic()
@@ -141,9 +168,7 @@ class Admission:
                     reader_of(self._policy.lab, spawner.user.name, self._home_url)
                 )
             try:
-                lease = await self._service.request_lease(
-                    lease.id, wanted, present=spawner.is_watched()
-                )
+                lease = await self._ask(lease.id, wanted, present=spawner.is_watched())
                 answered_at = self._monotonic()
             except ServiceUnavailable:
                 if self._monotonic() - answered_at > _PATIENCE_S:
@@ -158,6 +183,8 @@ class Admission:
         if not spawner.lease_id:
             return
         lease_id, spawner.lease_id = UUID(spawner.lease_id), ""
+        if self._emergency is not None:
+            self._emergency.room.note_over(lease_id)
         if spawner.place_kept:
             return  # what ends is only this start
         task = asyncio.get_running_loop().create_task(self._tell(lease_id, reason))
@@ -207,13 +234,14 @@ def wait_text(wait_s: int) -> str:
 def reader_of(lab: Lab, name: str, home_url: str) -> Reader:
     """Tell whom a sentence is for."""
     section = lab.section_of(name)
-    return Reader(time_zone=section.time_zone if section else "UTC", home_url=home_url)
+    return Reader(time_zone=section.time_zone if section else "UTC", home_url=home_url,
+                  is_organizer=name in lab.organizers)  # fmt: skip
 
 
 def _remember(spawner: Any, lease_id: UUID) -> None:
     """Write the lease id down before anybody is asked, so that a killed hub still knows it."""
     spawner.lease_id = str(lease_id)
-    spawner.gpu_uuid = ""
+    spawner.gpu_uuid = spawner.emergency_until = ""
     _save_state(spawner)
 
 

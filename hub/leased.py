@@ -22,6 +22,9 @@ class Leased(HasTraits):
     gpu_uuid = Unicode("", help="The GPU or MIG instance that was granted; empty for none.")
     gpu_is_virtual = Bool(default_value=False, help="A declared GPU, with no device behind it.")
     memory_fraction = Float(0.0, help="The part of the GPU's memory to keep to; 0: no advice.")
+    emergency_until = Unicode(
+        "", help="Started while the books were away: the instant at which it has to have ended."
+    )
     cpus = Float(1.0, help="CPU cores of the flavor.")
     ram_mib = Int(2048, help="Memory of the flavor, in MiB.")
 

@@ -8,7 +8,7 @@ from jupyterhub.handlers.base import BaseHandler
 
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
 from hub.home import person_at
-from hub.hooks import HasLab
+from hub.policy import HasLab
 
 _AWAY = "The lab's books do not answer just now. Try again in a minute; you keep your place."
 _OVER = "This session does not wait any more."

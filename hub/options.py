@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub.hooks import HasLab
+from hub.policy import HasLab
 from hub.refusals import bad_choice
 from quota.lab import Lab
 from quota.lab_gpus import Flavor, Image

@@ -5,11 +5,20 @@ A file that became wrong is reported, and the last good policy stays in force.
 
 import logging
 from pathlib import Path
+from typing import Protocol
 
 from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
 
 log = logging.getLogger(__name__)
+
+
+class HasLab(Protocol):
+    """Has the policy in force."""
+
+    @property
+    def lab(self) -> Lab:
+        """The policy."""
 
 
 class PolicyFile:

@@ -15,6 +15,7 @@ from traitlets import Float, Unicode, default
 
 from hub import session_wrapper
 from hub.attentive import Attentive, Unseen
+from hub.gpu_room import Trace
 from hub.leased import Leased
 from hub.names import safe_name
 from hub.refusals import Refused
@@ -48,7 +49,11 @@ class ProcessSpawner(Attentive, Leased, Spawner):
     @property
     def folder(self) -> Path:
         """The folder of the session's records."""
-        return Path(self.state_dir) / "sessions" / str(self.ref)
+        return self._sessions / str(self.ref)
+
+    @property
+    def _sessions(self) -> Path:
+        return Path(self.state_dir) / "sessions"
 
     # -- state ------------------------------------------------------------------------------
 
@@ -124,7 +129,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         return self.ip, self.port
 
     def _prepare_folders(self) -> None:
-        for folder in (self.home.parent, self.home, self.folder.parent):
+        for folder in (self.home.parent, self.home, self._sessions):
             folder.mkdir(mode=0o700, exist_ok=True)
         self.folder.mkdir(mode=0o700)
         wanted = {
@@ -136,6 +141,8 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             "flavor": self.flavor_name,
             "port": self.port,
         }
+        if self.emergency_until:
+            wanted |= {"gpu_uuid": self.gpu_uuid, "emergency_until": self.emergency_until}
         (self.folder / "wanted.json").write_text(json.dumps(wanted))
 
     async def _start_keeper(self) -> None:
@@ -174,6 +181,20 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             # Its folder is deleted soon. Scholars may write to it: shown as what it is, in part.
             self.log.warning("session %s ended with %d: %r", self.ref, code, self._log_tail())
         return code
+
+    async def trace(self, lease_id: str, ref: str) -> Trace:
+        """Say what the records tell of the session of any lease of this hub.
+
+        Raises:
+            Unseen: when they could not be read.
+
+        """
+        folder = self._sessions / (ref or lease_id)
+        start = _record(folder / "start.json")
+        if not start:
+            return "nowhere"
+        is_over = (folder / "end.json").exists() or not _is_alive(start)
+        return "ended" if is_over else "running"
 
     async def stop(self, now: bool = False) -> None:
         """Ask the session to end, then make it."""
@@ -217,13 +238,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
 
     def _record(self, name: str) -> dict[str, Any]:
         """Read one of the session's records; empty when it is not there."""
-        try:
-            body = json.loads((self.folder / name).read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise Unseen(f"{name} of session {self.ref}: {error}") from error
-        return body if isinstance(body, dict) else {}
+        return _record(self.folder / name)
 
     def _log_tail(self) -> str:
         try:
@@ -231,6 +246,16 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         except OSError:
             return ""
         return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        body = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Unseen(f"{path.name} of session {path.parent.name}: {error}") from error
+    return body if isinstance(body, dict) else {}
 
 
 def _session_part() -> dict[str, str]:

@@ -50,6 +50,9 @@ STATUS = MappingProxyType(
 
 _OTHER_STATUS = 409
 
+EMERGENCY_PAGE = "gpulab/emergency"
+"""Where organizers open an emergency, under the hub's own address."""
+
 
 class Refused(SpawnException):
     """A start that is not to be, with a sentence for the person who wanted it.
@@ -73,6 +76,7 @@ class Reader:
 
     time_zone: str
     home_url: str
+    is_organizer: bool = False
 
 
 def refused(
@@ -101,7 +105,12 @@ def service_away(reader: Reader) -> Refused:
         "Running sessions go on, and sessions without a GPU can be started. Try again in a "
         "minute or two."
     )
-    return _refused(sentence, "quota_unavailable", 503, reader)
+    return _refused(sentence, "quota_unavailable", 503, reader, leads_to_emergency=True)
+
+
+def no_room_in_emergency(sentence: str, reader: Reader) -> Refused:
+    """Refuse a GPU while the books are away although an emergency is open."""
+    return _refused(sentence, "emergency_no_room", 503, reader)
 
 
 def ended_early(text: str | None, reader: Reader) -> Refused:
@@ -133,9 +142,14 @@ def went_wrong(reader: Reader) -> Refused:
     return _refused(sentence, "fault", 503, reader)
 
 
-def _refused(sentence: str, reason: str, status_code: int, reader: Reader) -> Refused:
-    html = (
-        f'<p>{escape(sentence)}</p><p><a href="{escape(reader.home_url, quote=True)}">'
-        "See your GPU-hours</a></p>"
-    )
+def _refused(
+    sentence: str, reason: str, status_code: int, reader: Reader, *,
+    leads_to_emergency: bool = False,
+) -> Refused:  # fmt: skip
+    home_url = escape(reader.home_url, quote=True)
+    html = f'<p>{escape(sentence)}</p><p><a href="{home_url}">See your GPU-hours</a></p>'
+    if leads_to_emergency and reader.is_organizer:
+        # Beside the home page, which is where the hub's own pages are.
+        url = home_url.removesuffix("home") + EMERGENCY_PAGE
+        html += f'<p>As an organizer you can open the <a href="{url}">emergency mode</a>.</p>'
     return Refused(sentence, reason=reason, status_code=status_code, message_html=html)

@@ -163,6 +163,43 @@ class RunningSessions(Reply):
     sessions: list[Running]
 
 
+class KnownGpu(Reply):
+    """A GPU of the lab."""
+
+    uuid: str
+    name: str
+    kind: str
+    memory_mib: int
+    in_service: bool
+    sharing: Literal["plain", "exclusive", "mig", "mps"]
+    holds_memory: bool
+
+
+class Occupied(Reply):
+    """A session's part of a GPU; `ref` is its name at the runtime, if it has shown there."""
+
+    lease_id: UUID
+    account: str
+    gpu_uuid: str
+    share_mgpu: int
+    memory_mib: int
+    ref: str
+    is_starting: bool
+
+
+class Gpus(Reply):
+    """All GPUs of the lab, and who is on them."""
+
+    gpus: list[KnownGpu]
+    occupied: list[Occupied]
+
+
+class Told(Reply):
+    """The books have taken note of something under this id."""
+
+    id: UUID
+
+
 class Problem(Reply):
     """A refusal as `application/problem+json`."""
 

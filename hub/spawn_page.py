@@ -1,6 +1,7 @@
 """The spawn page: cards of flavors and images, with what they cost and why some cannot be had."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from hub.client import LabService, ServiceRefused, ServiceUnavailable
-from hub.hooks import HasLab
 from hub.options import read_choice
+from hub.policy import HasLab
 from hub.refusals import Refused
 from hub.replies import Account, Flavor, SpawnOptions
 from quota.amount import GpuTime
+from quota.emergency import Emergency
 from quota.lab import Lab
 from quota.shown import cost_text, moment_text, span_text
 
@@ -23,6 +25,10 @@ TEMPLATES = PAGES / "templates"
 _AWAY = (
     "The lab's books of GPU-hours cannot be reached just now. You can start without a GPU; "
     "GPU sessions come back as soon as the books answer."
+)
+_EMERGENCY = (
+    "The lab's books of GPU-hours cannot be reached just now. In emergency mode GPU sessions "
+    "start without them, where a GPU has room."
 )
 
 
@@ -65,7 +71,11 @@ class SpawnPage:
 class OptionsForm:
     """The hub's `options_form`: the inside of the form, as HTML."""
 
-    def __init__(self, service: LabService, policy: HasLab) -> None:
+    def __init__(
+        self, service: LabService, policy: HasLab,
+        emergency: Callable[[], Emergency | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._emergency = emergency
         self._service = service
         self._policy = policy
         pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
@@ -78,7 +88,9 @@ class OptionsForm:
         try:
             page = online_page(await self._service.spawn_options(spawner.user.name), lab, before)
         except ServiceUnavailable:
-            page = offline_page(lab, before, _AWAY)
+            may_start = self._emergency() is not None
+            page = offline_page(lab, before, _EMERGENCY if may_start else _AWAY,
+                                gpus_start=may_start)  # fmt: skip
         except ServiceRefused as no:
             page = offline_page(lab, before, no.detail)
         return self._template.render(page=page)
@@ -111,15 +123,18 @@ def online_page(options: SpawnOptions, lab: Lab, before: tuple[str, str]) -> Spa
     )
 
 
-def offline_page(lab: Lab, before: tuple[str, str], sentence: str) -> SpawnPage:
-    """Lay out what can be had without the service: what costs nothing."""
+def offline_page(
+    lab: Lab, before: tuple[str, str], sentence: str, *, gpus_start: bool = False
+) -> SpawnPage:
+    """Lay out what can be had without the service: what costs nothing, in an emergency all."""
     free = [one.name for one in lab.flavors.values() if not one.is_gpu]
     chosen = before[0] if before[0] in free else next(iter(free), "")
     cards = tuple(
         FlavorCard(
             name=one.name, title=one.title, description=one.description, free="", lasts="",
             cost=cost_text(one.weight_mgpu), is_chosen=one.name == chosen,
-            why_not="Not while the books cannot be reached." if one.is_gpu else "",
+            why_not="Not while the books cannot be reached."
+            if one.is_gpu and not gpus_start else "",
         )
         for one in lab.flavors.values()
     )  # fmt: skip

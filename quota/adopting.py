@@ -1,16 +1,17 @@
 """Matching what the runtime shows with leases; what runs without one gets one, and is charged."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from quota.admission import ask_of
 from quota.lab import Lab
-from quota.leases import Lease
+from quota.leases import Lease, stopping
 from quota.observed import Observed
-from quota.store import reads, writes
+from quota.store import reads, slots, writes
 from quota.store.engine import reading, transaction
 
 # Leases for what runs without one get ids derived from the container, so that adopting twice is
@@ -100,9 +101,10 @@ def _adopt(
 ) -> UUID | None:  # fmt: skip
     """Open a lease for what runs without one, from its real start, so that it is charged.
 
-    A CPU session that was started while the service was away goes on. A GPU session without a
-    lease has no slot: it is charged and stopped. One that was adopted before, and was missed in a
-    listing since, has its lease opened again.
+    A CPU session that was started while the service was away goes on, and so does a GPU session
+    that an emergency let start, if there is room for it where it is. Any other GPU session without
+    a lease has no slot: it is charged and stopped. One that was adopted before, and was missed in
+    a listing since, has its lease opened again.
     """
     if one.started_at is None:
         return None
@@ -123,11 +125,28 @@ def _adopt(
             server_name=name if name not in taken else f"{name}#{one.ref[:12]}",
             now=now,
         )
+        if earlier is None and reads.lease_by_id(tx, lease_id) is not None:
+            return None  # the hub has told of it just now: the next look finds its lease
+        adopted = _with_slot(tx, adopted, one, lab, now)
         if earlier is not None and earlier.id == lease_id:
             writes.update_lease(tx, earlier, adopted)
         else:
             writes.insert_lease(tx, adopted)
     return lease_id
+
+
+def _with_slot(tx: Connection, lease: Lease, one: Observed, lab: Lab, now: datetime) -> Lease:
+    """Let a session of an emergency go on where it is; one whose room others have has to go."""
+    flavor = lab.flavors.get(one.flavor)
+    if one.emergency_until is None or flavor is None or not flavor.is_gpu:
+        return lease
+    lease = replace(lease, state="active", stop_reason=None, stop_asked_at=None)
+    if not one.is_running:
+        return lease
+    if not slots.take_gpu(tx, one.gpu_uuid, ask_of(flavor), max_sharers=lab.gpus.max_sharers):
+        return stopping(lease, reason="displaced", at=now)
+    return replace(lease, gpu_uuid=one.gpu_uuid, share_mgpu=flavor.share_mgpu,
+                   memory_mib=flavor.memory_mib)  # fmt: skip
 
 
 def _unpaid_from(one: Observed, earlier: Lease | None) -> datetime:

@@ -25,6 +25,7 @@ from quota.placement import count_slots, without
 from quota.requests import Asked
 from quota.standing import with_states
 from quota.store import reads
+from quota.store.emergencies import count_starts, newest_emergencies
 from quota.store.help import count_by_state
 from quota.store.usage import lot_uses
 from quota.turns import room_now
@@ -216,7 +217,10 @@ def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadVi
         oldest_tick_at=None if tick_ms is None else from_ms(tick_ms),
         flavors=tuple(lab.flavors),
         help_requests=count_by_state(tx, hub_id),
-    )
+        emergency_is_open=any(row.one.is_open(now)
+                              for row in newest_emergencies(tx, hub_id, most=1)),
+        emergency_starts=count_starts(tx, hub_id),
+    )  # fmt: skip
 
 
 def _settled(

@@ -21,6 +21,8 @@ STEPS = frozenset({
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",
     "feed_made", "feed_revoked", "choices_made", "hand_raised", "help_changed", "consent_chosen",
     "session_stopped",
+    # the hub, after an emergency
+    "emergency_noted", "emergency_start",
     # a session, and whoever keeps the hub's shares
     "session_opened", "unshared",
     # the worker

@@ -19,7 +19,7 @@ LeaseState = Literal["waiting", "held", "active", "stopping", "ended"]
 StopReason = Literal[
     "person", "left_line", "spawn_failed", "server_gone", "organizer", "exhausted", "orphan",
     "not_there", "never_started", "not_admitted", "blackout", "idle", "reserved", "gpu_lost",
-    "scholar",
+    "scholar", "displaced",
 ]  # fmt: skip
 
 # The name, that no server can have, of a place in the line that is kept for its holder while they
@@ -38,6 +38,7 @@ END_TEXTS: dict[str, str] = {
     "idle": "The session was stopped because it did not use its GPU.",
     "reserved": "The session was stopped because its GPU was reserved from then on.",
     "gpu_lost": "The session was stopped because its GPU has failed.",
+    "displaced": "The session was started while the books were away; its GPU was another's since.",
     "orphan": "The server ran without a lease and was stopped.",
     "not_there": "The turn came, but nobody was there within the time that a place is kept.",
     "never_started": "The server did not start in time.",

@@ -10,7 +10,8 @@ class Observed:
     """One container or process tree that really is or was.
 
     `started_at` is the runtime's own; None means made but never started. `finished_at` None means
-    still running (or not started).
+    still running (or not started). One that was started while the books were away says itself on
+    which GPU it is, and when it has to have ended unless the books say otherwise by then.
     """
 
     ref: str
@@ -23,6 +24,8 @@ class Observed:
     finished_at: datetime | None
     exit_code: int | None
     ended_how: str = ""
+    gpu_uuid: str = ""
+    emergency_until: datetime | None = None
 
     @property
     def is_running(self) -> bool:

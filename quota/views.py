@@ -146,3 +146,5 @@ class LoadView:
     oldest_tick_at: datetime | None
     flavors: tuple[str, ...]
     help_requests: Mapping[str, int] = field(default_factory=dict)
+    emergency_is_open: bool = False
+    emergency_starts: int = 0

@@ -12,11 +12,14 @@ from docker.utils import kwargs_from_env
 
 from api.runtimes.protocol import RuntimeUnavailable, StillRunning
 from quota.clock import Clock, to_ms
+from quota.emergency_times import end_of_start
 from quota.observed import Observed
 
 LEASE, HUB, USER, SERVER, FLAVOR = (
     f"gpulab.{word}" for word in ("lease", "hub", "user", "server", "flavor")
 )
+# Of what was started while the books were away alone: where it is, and until when.
+GPU, EMERGENCY = "gpulab.gpu", "gpulab.emergency"
 
 _ANSWER_S = 10
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -39,6 +42,13 @@ class DockerRuntime:
         """Return every container of this hub that exists, by inspection of each."""
         listed = self._ask("containers", all=True, filters={"label": [self._label]})
         found = [self.inspect(one["Id"]) for one in listed]
+        seen = [observed_from(one) for one in found if one is not None]
+        return [one for one in seen if one is not None]
+
+    def started_without_books(self) -> list[Observed]:
+        """Return the running containers that an emergency let start."""
+        filters = {"label": [self._label, EMERGENCY]}
+        found = [self.inspect(one["Id"]) for one in self._ask("containers", filters=filters)]
         seen = [observed_from(one) for one in found if one is not None]
         return [one for one in seen if one is not None]
 
@@ -166,6 +176,8 @@ def observed_from(found: dict[str, Any]) -> Observed | None:
         finished_at=finished_at,
         exit_code=None if finished_at is None else int(state["ExitCode"]),
         ended_how="" if finished_at is None else _how(state),
+        gpu_uuid=labels.get(GPU, ""),
+        emergency_until=end_of_start(labels.get(EMERGENCY, ""), started_at),
     )
 
 

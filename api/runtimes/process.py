@@ -61,6 +61,20 @@ class ProcessRuntime:
         self._forget({folder.name for folder in folders})
         return seen
 
+    def started_without_books(self) -> list[Observed]:
+        """Return the running sessions that an emergency let start."""
+        found = []
+        for folder in self._folders():
+            try:
+                start = self._start(folder.name)
+            except BadRecord:
+                continue  # the worker complains of it
+            if start is None or start.hub_id != self._hub_id or start.emergency_until is None:
+                continue
+            if self.is_running(folder.name):
+                found.append(_observed(start, None))
+        return found
+
     def is_running(self, ref: str) -> bool:
         """Tell whether the session's keeper lives and has not written its end."""
         start = self._sure_start(ref)
@@ -219,6 +233,8 @@ def _observed(start: Started, end: Ended | None) -> Observed:
         finished_at=None if end is None else max(start.started_at, end.at),
         exit_code=None if end is None else end.exit_code,
         ended_how="" if end is None else end.how,
+        gpu_uuid=start.gpu_uuid,
+        emergency_until=start.emergency_until,
     )
 
 

@@ -27,6 +27,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def started_without_books(self) -> list[Observed]:
+        """Return what an emergency let start and runs still; raises like `observe`."""
+        ...
+
     def is_running(self, ref: str) -> bool:
         """Tell whether a session really runs."""
         ...

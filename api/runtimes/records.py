@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from quota.clock import from_ms
+from quota.emergency_times import end_of_start
 
 _NONSENSE = (KeyError, TypeError, ValueError, OverflowError, AttributeError)
 
@@ -31,6 +32,8 @@ class Started:
     start_ticks: int
     boot_id: str
     started_at: datetime
+    gpu_uuid: str = ""
+    emergency_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,9 @@ def read_start(folder: Path) -> Started | None:
             pid=_positive(body["pid"]),
             start_ticks=int(body["start_ticks"]),
             boot_id=str(body["boot_id"]),
-            started_at=from_ms(int(body["started_at_ms"])),
+            started_at=(started_at := from_ms(int(body["started_at_ms"]))),
+            gpu_uuid=str(body.get("gpu_uuid", "")),
+            emergency_until=end_of_start(str(body.get("emergency_until", "")), started_at),
         )
     except _NONSENSE as error:
         raise BadRecord(f"{folder.name}: start.json holds no start: {error!r}") from error

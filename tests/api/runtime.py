@@ -21,6 +21,7 @@ class FakeRuntime:
     calls: list[tuple[str, str]] = field(default_factory=list)
     survives: set[str] = field(default_factory=set)
     is_away: bool = False
+    lists: bool = True
     changed: threading.Event = field(default_factory=threading.Event)
 
     def run(self, one: Observed) -> str:
@@ -35,6 +36,11 @@ class FakeRuntime:
     def observe(self) -> list[Observed]:
         self._asked("observe", "")
         return list(self.sessions.values())
+
+    def started_without_books(self) -> list[Observed]:
+        if self.is_away or not self.lists:
+            raise RuntimeUnavailable("away")
+        return [one for one in self.sessions.values() if one.emergency_until and one.is_running]
 
     def is_running(self, ref: str) -> bool:
         if self.is_away:

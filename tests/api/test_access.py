@@ -24,6 +24,11 @@ RESERVE = {"hub_id": "main", "flavor": "quarter", "starts_at": "2026-11-26T12:00
            "minutes": 60}  # fmt: skip
 GRANT = {"hub_id": "main", "hours": "0.5", "reason": "project"}
 LEASE = {"hub_id": "main", "account": "ada", "server_name": "s", "flavor": "cpu", "image": "base"}
+EMERGENCY = {"hub_id": "main", "opened_by": "olga", "reason": "the database is away",
+             "opened_at": "2026-11-25T10:00:00Z", "until": "2026-11-25T11:00:00Z"}  # fmt: skip
+EMERGENCY_START = {"account": "ada", "server_name": "", "flavor": "whole", "gpu_uuid": "GPU-0",
+                   "started_at": "2026-11-25T10:00:00Z",
+                   "ends_at": "2026-11-25T11:00:00Z"}  # fmt: skip
 RULE = {"reason": "x", "rule": {}}
 REFUND = {"hub_id": "main", "starts_at": "2026-11-25T10:00:00Z",
           "ends_at": "2026-11-25T11:00:00Z", "reason": "outage"}  # fmt: skip
@@ -143,6 +148,11 @@ ROWS = [
         "/v1/calendars/{section}.ics"),
     Row("GET /v1/week/utc", "403 200 200 404 200 200 404 401", None, "/v1/week/{section}"),
     Row("GET /v1/week/nope", "403 404 404 404 404 404 404 401", None, "/v1/week/{section}"),
+    Row("GET /v1/gpus", "200 403 403 403 403 403 403 401", None, "/v1/gpus"),
+    Row("PUT /v1/emergencies/{new}", "200 403 403 403 403 403 403 401", EMERGENCY,
+        "/v1/emergencies/{emergency_id}"),
+    Row("PUT /v1/emergencies/{new}/starts/{new}", "404 403 403 403 403 403 403 401",
+        EMERGENCY_START, "/v1/emergencies/{emergency_id}/starts/{lease_id}"),
     Row("GET /v1/openapi.json", "200 200 200 200 200 200 200 401", None, "/v1/openapi.json"),
 ]  # fmt: skip
 SEEN = {

@@ -58,6 +58,7 @@ WHOLE_LISTS = {
     ("/v1/spawn-options/{account}", "gpu_notes"),
     ("/v1/accounts/{account}/notification-choices", "kinds"),
     ("/v1/accounts/{account}/notification-choices", "channels"),
+    ("/v1/gpus", "gpus"), ("/v1/gpus", "occupied"),  # for the hub, all there are
     ("/v1/sessions", "sessions"),  # for the culler, as many as run
     ("/v1/usage", "lines"),  # streamed
 }  # fmt: skip

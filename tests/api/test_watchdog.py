@@ -180,3 +180,36 @@ def test_p29_a_taken_port_does_not_end_the_last_line() -> None:
     ):
         pass
     assert [one["event"] for one in logs if one.get("alarm")] == ["metrics_not_served"]
+
+
+# -- what an emergency let start, which is in no file ------------------------------------------
+
+
+def test_p29_without_any_file_a_session_of_an_emergency_ends_at_its_own_deadline(
+    watch: Watch,
+) -> None:
+    watch.runtime.run(session(NOON, "a", emergency_until=NOON + HORIZON, gpu_uuid="GPU-0"))
+    watch.run("b")
+    watch.clock.advance(HORIZON - timedelta(seconds=1))
+    assert watch.watchdog.look() == 0
+    watch.clock.advance(timedelta(seconds=1))
+    assert watch.watchdog.look() == 1
+    assert not watch.runtime.is_running("a")
+    assert watch.runtime.is_running("b")
+    assert watch.watchdog.look() == 0
+
+
+def test_the_workers_word_counts_more_as_soon_as_it_has_one(watch: Watch) -> None:
+    watch.runtime.run(session(NOON, "a", emergency_until=NOON + HORIZON / 2))
+    write_deadlines(watch.path, _note(a=NOON + HORIZON))
+    watch.clock.advance(HORIZON / 2)
+    assert watch.watchdog.look() == 0, "its lease is paid for further"
+    watch.clock.advance(HORIZON / 2)
+    assert watch.watchdog.look() == 1, "and a dead worker's last word holds"
+
+
+def test_p29_a_runtime_that_cannot_list_does_not_hide_what_the_file_names(watch: Watch) -> None:
+    watch.run("a")
+    write_deadlines(watch.path, _note(a=NOON))
+    watch.runtime.lists = False
+    assert watch.watchdog.look() == 1

@@ -45,6 +45,9 @@ class Machine:
     def observe(self) -> list[Observed]:
         return list(self.sessions.values())
 
+    def started_without_books(self) -> list[Observed]:
+        return [one for one in self.sessions.values() if one.emergency_until and one.is_running]
+
     def is_running(self, ref: str) -> bool:
         return ref in self.sessions and self.sessions[ref].is_running
 

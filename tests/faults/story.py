@@ -19,6 +19,8 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.emergency import Emergency, EmergencyStart
+from quota.emergency_books import Emergencies
 from quota.errors import LeaseConflict, NoSuchLease
 from quota.feeds import make_feed, revoke_feed
 from quota.helping import Helping
@@ -260,8 +262,24 @@ def _rules_change(story: Story) -> None:
 
 def _something_strange_runs(story: Story) -> None:
     story.start("stray", "chen", "cpu", None)
+    _an_emergency_is_told(story)
     story.tick()
     story.desk.books.checkpoint()
+
+
+def _an_emergency_is_told(story: Story) -> None:
+    """The books were away, and emeka wanted a GPU, but what he started never came to be."""
+    since = at(STEPS.index(_something_strange_runs))
+    told = Emergencies(story.desk.books)
+    told.note(Emergency(id=id_of("emergency"), opened_by="olga", reason="the database is away",
+                        opened_at=since, until=since + timedelta(hours=1)), by=OLGA)  # fmt: skip
+    told.note_start(EmergencyStart(
+        lease_id=id_of("in it"), emergency_id=id_of("emergency"), account="emeka",
+        server_name="in it", flavor="quarter", gpu_uuid="GPU-1", started_at=since,
+        ends_at=since + timedelta(hours=1),
+    ), by=OLGA)  # fmt: skip
+    with suppress(NoSuchLease):  # there was no room for it
+        story.desk.books.stop_lease(id_of("in it"), "spawn_failed")
 
 
 def _blaise_works_on_a_cpu_meanwhile(story: Story) -> None:

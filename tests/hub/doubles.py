@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from hub.client import ServiceRefused
+from hub.emergency import EmergencyMode
 from hub.hooks import Admission
 from hub.leased import Leased
 from hub.progress import Watched
@@ -163,11 +164,13 @@ class Stopwatch:
 
 
 def admission(service: ScriptedService, watch: Stopwatch | None = None,
-              lab: Lab | None = None) -> Admission:  # fmt: skip
+              lab: Lab | None = None, emergency: EmergencyMode | None = None
+              ) -> Admission:  # fmt: skip
     watch = watch or Stopwatch()
     return Admission(
         service, FixedLab(lab or make_lab()), hub_id="main", home_url="/hub/home",
-        clock=ManualClock(NOON), sleep=watch.sleep, monotonic=watch.monotonic,
+        clock=ManualClock(NOON), emergency=emergency, sleep=watch.sleep,
+        monotonic=watch.monotonic,
     )  # fmt: skip
 
 

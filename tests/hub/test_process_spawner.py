@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -151,5 +152,28 @@ def test_p20_a_record_that_cannot_be_read_ends_nothing(
         assert await spawner.poll() is None
         record.write_text(text)
         await spawner.stop(now=True)
+
+    asyncio.run(live())
+
+
+def test_a_session_of_an_emergency_says_where_it_is_and_until_when(
+    processes: Spawning, tmp_path: Path
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    plain = processes.spawner(state_dir=str(tmp_path), cmd=SLEEPS)
+    spawner = processes.spawner("blaise", state_dir=str(tmp_path), cmd=SLEEPS, gpu_uuid="GPU-1",
+                                emergency_until=until.isoformat())  # fmt: skip
+
+    async def live() -> None:
+        lease_id, runtime = spawner.lease_id, ProcessRuntime(tmp_path / "sessions", "main")
+        assert await spawner.trace(lease_id, "") == "nowhere"
+        await asyncio.gather(plain.start(), spawner.start())
+        waits = processes.spawner("chen", state_dir=str(tmp_path))
+        assert await waits.trace(lease_id, "") == "running", "one that has no session itself"
+        (one,) = runtime.started_without_books()
+        assert (one.account, one.gpu_uuid, one.emergency_until) == ("blaise", "GPU-1", until)
+        await asyncio.gather(plain.stop(), spawner.stop())
+        assert await plain.trace("any", lease_id) == "ended"
+        assert runtime.started_without_books() == []
 
     asyncio.run(live())

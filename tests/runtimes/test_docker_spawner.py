@@ -5,6 +5,7 @@ import contextlib
 import gc
 import json
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -178,3 +179,30 @@ def test_a_container_that_ends_before_it_has_an_address_is_said_to_have_ended(
     with pytest.raises(Refused, match="ended while it was starting") as error:
         asyncio.run(spawner.start())
     assert error.value.status_code == 503
+
+
+@pytest.mark.docker
+def test_a_container_of_an_emergency_says_where_it_is_and_until_when(
+    containers: Containers,
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    # A virtual GPU, since this machine may have none to give.
+    spawner = containers.spawner(gpu_uuid="GPU-1", gpu_is_virtual=True,
+                                 emergency_until=until.isoformat())  # fmt: skip
+    runtime = DockerRuntime(containers.engine.hub_id, SystemClock())
+
+    async def live() -> None:
+        lease_id = spawner.lease_id
+        assert await spawner.trace(lease_id, "") == "nowhere"
+        await spawner.start()
+        assert await spawner.trace(lease_id, "") == "running"
+        (one,) = runtime.started_without_books()
+        assert (one.gpu_uuid, one.emergency_until) == ("GPU-1", until)
+        await spawner.stop()
+        assert await spawner.trace("any", one.ref) == "ended"
+        assert runtime.started_without_books() == []
+
+    try:
+        asyncio.run(live())
+    finally:
+        runtime.close()

@@ -8,11 +8,13 @@ from starlette.responses import HTMLResponse
 
 from api.pages.program.desk import OrganizerDep
 from api.pages.rooms import Room, RoomDep
+from quota.emergency_books import Emergencies
 from quota.lab import Lab
 from quota.office import Office
 from quota.outlook import GpuOutlook, SectionOutlook, gpu_outlook, section_outlooks
 from quota.shown import span_text
 from quota.standings import LabStanding
+from quota.store.emergencies import EmergencyRow
 
 router = APIRouter(prefix="/program")
 
@@ -31,6 +33,7 @@ class ProgramView:
     open_requests: int
     tick_at: datetime | None
     troubles: list[str]
+    emergency: EmergencyRow | None = None
 
 
 @router.get("")
@@ -51,6 +54,7 @@ def _view(room: Room) -> ProgramView:
     sections = section_outlooks(books.lab, standing)
     return ProgramView(
         at=standing.at, sections=sections, gpus=gpu_outlook(standing), tick_at=tick_at,
+        emergency=Emergencies(books).open_now(),
         open_requests=len(Office(books).hour_requests(state="open", most=1_000)),
         troubles=[
             *_late(books.lab, tick_at, standing.at),

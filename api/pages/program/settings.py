@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, Response
 from api.pages.program.desk import OrganizerDep
 from api.pages.rooms import Room, RoomDep
 from api.problems import Problem
+from quota.emergency_books import Emergencies
 from quota.lab_file import MOST_BYTES
 from quota.lab_patch import parts_text, patch_of
 
@@ -35,6 +36,8 @@ def get_settings(request: Request, organizer: OrganizerDep, room: RoomDep) -> HT
     return room.looks.page(
         request, "program_settings.html", organizer, tables=tables, lab=lab,
         amendments=rules.amendments, left_out=rules.left_out,
+        emergencies=Emergencies(room.books).newest(),
+        emergency=Emergencies(room.books).open_now(),
     )  # fmt: skip
 
 
