@@ -15,6 +15,7 @@ import structlog
 
 from api.census import Census
 from api.deadlines import Deadlines, SessionDeadline, write_deadlines
+from api.doctor.certificate import watched_certificate
 from api.doctor.watching import watched_parts
 from api.enforce import Enforcer
 from api.gpus.choose import choose_gpus
@@ -219,6 +220,7 @@ def main() -> None:
                         on_away=lambda: sightings.look(runtime, clock)) as is_sole,
             served(metrics, settings.worker_metrics_port, host=settings.worker_metrics_host),
             watched_parts(metrics, settings.spawner),
+            watched_certificate(metrics, settings.certificate_of),
         ):  # fmt: skip
             run_worker(settings, url, stopped, clock, metrics, runtime=runtime,
                        sightings=sightings, is_sole=is_sole)  # fmt: skip

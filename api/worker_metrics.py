@@ -6,6 +6,7 @@ An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from shutil import disk_usage
 from typing import Protocol
@@ -71,6 +72,11 @@ class WorkerMetrics:
             for name, text in (("free", "What is free on the disk of the lab's state."),
                                ("size", "The disk of the lab's state."))
         }  # fmt: skip
+        self._certificate = Gauge(
+            "gpulab_certificate_timestamp_seconds",
+            "From when and until when the certificate holds that browsers see.", ["edge"],
+            registry=self.registry,
+        )  # fmt: skip
         self._gpus = GpuMetrics(self.registry)
         self.letters = LetterMetrics(self.registry)
         for part in HOLES:
@@ -84,6 +90,11 @@ class WorkerMetrics:
         """Tell from now on, at each scrape, what is free where a folder lies."""
         self._disk["free"].set_function(lambda: disk_usage(folder).free)
         self._disk["size"].set_function(lambda: disk_usage(folder).total)
+
+    def note_certificate(self, begins_at: datetime, ends_at: datetime) -> None:
+        """Note from when and until when the certificate holds."""
+        self._certificate.labels("begin").set(begins_at.timestamp())
+        self._certificate.labels("end").set(ends_at.timestamp())
 
     def count_tick(self, outcome: str, took_s: float) -> None:
         """Count one pass."""

@@ -64,7 +64,7 @@ BOARD = Board(
                   queries=[('min(gpulab_books_up{hub=~"$hub"})', "books")]),
             Shown(title="Letters, by result", text="In an hour.", unit="none", stacked=True,
                   queries=[(('sum by (result) (increase(gpulab_notifications_total'
-                            '{hub=~"$hub"}[1h])) > 0'), "{{result}}")]),
+                            '{hub=~"$hub"}[1h]))'), "{{result}}")]),
             Shown(title="Disk of the lab's state", text="What is free.", unit="percentunit",
                   red=0.1, yellow=0.2, low_is_bad=True, most=1,
                   queries=[(('gpulab_disk_free_bytes{hub=~"$hub"} '

@@ -51,8 +51,8 @@ BOARD = Board(
                   queries=[('min(gpulab_gpu_driver_up{hub=~"$hub"})', "driver")]),
             Shown(title="Lost GPUs", text="Looks in the last hour that missed a GPU.",
                   unit="none", kind="stat", width=6, red=1,
-                  queries=[(('sum(increase(gpulab_worker_alarms_total{hub=~"$hub",'
-                            'event="gpu_lost"}[1h]))'), "lost")]),
+                  queries=[(('round(sum(increase(gpulab_worker_alarms_total{hub=~"$hub",'
+                            'event="gpu_lost"}[1h])))'), "lost")]),
             Shown(title="What the drivers do not tell",
                   text="GPUs that lack a figure, by figure: MIG instances tell no utilization.",
                   unit="none", kind="bars", yellow=1,

@@ -8,7 +8,9 @@ def _quantile(part: float, name: str) -> str:
             f'(rate({name}_bucket{{hub=~"$hub"}}[1h])))')  # fmt: skip
 
 
-_REFUSED = 'sum by (code) (increase(gpulab_requests_refused_total{hub=~"$hub"}[1h])) > 0'
+_REFUSED = """topk(
+  8, sum by (code) (increase(gpulab_requests_refused_total{hub=~"$hub"}[1h]))
+)"""
 
 _FAILED = """sum by (status, reason) (
   increase(jupyterhub_server_spawn_duration_seconds_count{hub=~"$hub",status!="success"}[1h])

@@ -29,6 +29,7 @@ _FREE = 'gpulab_gpus_by_state{hub="main",state="free"}'
 _STATES = 'gpulab_worker_gpu_sessions{{hub="main",state="{}"}}'
 _BUSY = 'gpulab_gpu_utilization_ratio{hub="main",pool="a",gpu="GPU-1"}'
 _ON_GPU = 'gpulab_session_gpu_info{{hub="main",session="s",flavor="f",section="utc",gpu="GPU-1",does="{}"}}'  # noqa: E501
+_CERTIFICATE = 'gpulab_certificate_timestamp_seconds{{hub="main",edge="{}"}}'
 _HUB = '{hub="main"}'
 
 CASES: Mapping[str, Case] = {
@@ -75,6 +76,10 @@ CASES: Mapping[str, Case] = {
         bad={f"gpulab_disk_free_bytes{_HUB}": "5x60", f"gpulab_disk_size_bytes{_HUB}": "100x60"},
         good={f"gpulab_disk_free_bytes{_HUB}": "50x60", f"gpulab_disk_size_bytes{_HUB}": "100x60"},
     ),
+    "GpuLabCertificateEndsSoon": Case(
+        bad={_CERTIFICATE.format("begin"): "-90000x100", _CERTIFICATE.format("end"): "10000x100"},
+        good={_CERTIFICATE.format("begin"): "-90000x100", _CERTIFICATE.format("end"): "90000x100"},
+        at="90m"),
     "GpuLabDatabaseAway": same(f"gpulab_books_up{_HUB}", "1x20 0x40", "1x20 0 1x40"),
     "GpuLabProgramDown": same('up{hub="main",job="worker"}', "1x10 0x50", "1x10 0 0 1x50",
                               labels=[{"job": "worker"}]),

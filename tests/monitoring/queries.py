@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What a viewer has chosen: everything.
+# What a viewer has chosen: everything, and one section, which is what a TA sees.
 CHOSEN = {"hub": ".*", "pool": ".*", "section": ".*"}
+ONE_SECTION = CHOSEN | {"section": "americas"}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::[^}]*)?\}|(\w+))")
 
 
@@ -41,6 +42,12 @@ def panels(board: Mapping[str, Any]) -> Iterator[Panel]:
         )  # fmt: skip
 
 
-def with_values(query: str, chosen: Mapping[str, str] = CHOSEN) -> str:
+def row_titles(board: Mapping[str, Any]) -> dict[int, str]:
+    """Return the titles of a board's rows by where they stand."""
+    return {one["gridPos"]["y"]: one["title"] for one in board["panels"] if one["type"] == "row"}
+
+
+def with_values(query: str) -> str:
     """Put in what a viewer has chosen."""
+    chosen = ONE_SECTION if 'section="$section"' in query else CHOSEN
     return _VARIABLE.sub(lambda found: chosen[found[1] or found[2]], query)
