@@ -14,6 +14,8 @@ from api.envelope import SECRET_AFTER, Envelope
 from api.hub_shares import HubShares
 from api.limits import BodyLimit
 from api.metrics import Metrics
+from api.metrics_details import DetailMetrics
+from api.metrics_people import people_metrics
 from api.openapi import describe
 from api.pace import Pace
 from api.pages.addresses import PREFIX, Addresses
@@ -34,6 +36,7 @@ from api.routes import (
     health,
     help_requests,
     leases,
+    metrics,
     notices,
     refunds,
     requests,
@@ -86,6 +89,8 @@ def create_app(
     )  # fmt: skip
     app.state.books = books
     app.state.metrics = Metrics(books)
+    app.state.detail_metrics = DetailMetrics(books)
+    app.state.people_metrics = people_metrics(books, settings.secrets_dir)
     # Without subdomains a scholar's page could act as the TA who opens it.
     app.state.has_own_hosts = bool(settings.public_host)
     app.state.sharing = sharing = Sharing(Helping(books), shares or _hub_shares(settings))
@@ -102,6 +107,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     describe(app)
     pages = create_pages(
         books, identities, asks_hub, addresses=Addresses(settings.public_host),

@@ -130,7 +130,7 @@ class IdleWatch:
             gpus = self._gpus.look()
         except InventoryUnavailable as error:
             log.warning("gpus_not_told", error=str(error))
-            gpus = GpuLook()
+            gpus = GpuLook(is_answered=False)
         processes = self._processes()
         owners = self._owners.sessions_of(processes, [one.ref for one in sessions])
         return Machine(at=self._idling.books.clock.now(), gpus=gpus, processes=processes,

@@ -1,32 +1,25 @@
-"""Every Prometheus name of the service, in one place. State is read from the books at scrape time.
+"""Every Prometheus name of the service. State is read from the books at scrape time.
 
-No label carries a person's name.
+No label carries a person's name. What grows with GPUs, sections and sessions is at an address of
+its own, see `api.metrics_details`: the series here are as many in a large lab as in a small one.
 """
 
 from collections.abc import Iterable
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.metrics_state import families_of
 from api.problems import STATUS
-from quota.advancing import LAG_EDGES_S
 from quota.errors import BooksUnavailable
-from quota.help_queue import OPEN_STATES, HelpRequest
-from quota.placement import FULL_MGPU
+from quota.help_queue import HelpRequest
 from quota.service import Books
-from quota.views import LoadView
 
-STATES = ("waiting", "held", "active", "stopping")
 # With what is no refusal, and what an operator has to hear of: the database took no write.
 REFUSAL_CODES = (*(refusal.code for refusal in STATUS), "unavailable")
 _HELP_EDGES_S = (60, 180, 300, 600, 1200, 1800, 3600, 7200, 14_400, 86_400)
-_MGPU_MS_PER_GPU_SECOND = 1_000_000
 
 
 class Metrics(Collector):
@@ -58,6 +51,9 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the books; when they do not answer, say that and nothing stale."""
+        build = GaugeMetricFamily("gpulab_build_info", "Which gpulab this is.", labels=["version"])
+        build.add_metric([version("gpulab")], 1)
+        yield build
         up = GaugeMetricFamily("gpulab_books_up", "1 when the books answered this scrape.")
         try:
             load = self._books.load()
@@ -67,105 +63,8 @@ class Metrics(Collector):
             return
         up.add_metric([], 1)
         yield up
-        yield _sessions(load)
-        yield from _slots(load)
-        yield from _charged(load)
-        yield _lag(load)
-        yield _ended(load)
-        yield _help(load)
-        yield from _emergencies(load)
+        yield from families_of(load)
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance, so that registering does not read the books."""
         return []
-
-
-def _sessions(load: LoadView) -> Metric:
-    family = GaugeMetricFamily(
-        "gpulab_sessions", "Open leases by flavor and state.", labels=["flavor", "state"]
-    )
-    for flavor in load.flavors:
-        for state in STATES:
-            family.add_metric([flavor, state], load.sessions.get((flavor, state), 0))
-    return family
-
-
-def _slots(load: LoadView) -> Iterable[Metric]:
-    total = GaugeMetricFamily("gpulab_gpus", "GPUs in service.")
-    total.add_metric([], sum(1 for gpu in load.gpus if gpu.in_service))
-    yield total
-    used = GaugeMetricFamily(
-        "gpulab_gpu_occupied_ratio", "Share of a GPU that leases occupy.", labels=["gpu"]
-    )
-    sharers = GaugeMetricFamily("gpulab_gpu_sharers", "Leases on a GPU.", labels=["gpu"])
-    for gpu in load.gpus:
-        used.add_metric([gpu.uuid], gpu.used_mgpu / FULL_MGPU)
-        sharers.add_metric([gpu.uuid], gpu.sharers)
-    yield used
-    yield sharers
-
-
-def _charged(load: LoadView) -> Iterable[Metric]:
-    charged = CounterMetricFamily(
-        "gpulab_charged_gpu_seconds", "GPU-seconds posted as charges, over all accounts."
-    )
-    posted = load.counters.get(("charged_mgpu_ms", ""), 0)
-    charged.add_metric([], posted / _MGPU_MS_PER_GPU_SECOND)
-    yield charged
-    unposted = GaugeMetricFamily(
-        "gpulab_unposted_gpu_seconds", "GPU-seconds used by running sessions and not posted yet."
-    )
-    unposted.add_metric([], load.unposted.mgpu_ms / _MGPU_MS_PER_GPU_SECOND)
-    yield unposted
-    tick = GaugeMetricFamily(
-        "gpulab_tick_timestamp_seconds", "When the worker last brought the books up to date."
-    )
-    if load.oldest_tick_at is not None:
-        tick.add_metric([], load.oldest_tick_at.timestamp())
-    yield tick
-
-
-def _lag(load: LoadView) -> Metric:
-    family = HistogramMetricFamily(
-        "gpulab_enforcement_lag_seconds",
-        "Time from the last paid instant of a session to its end at the runtime.",
-    )
-    buckets, seen = [], 0
-    for edge in (*LAG_EDGES_S, "+Inf"):
-        seen += load.counters.get(("enforcement_lag_bucket", str(edge)), 0)
-        buckets.append((str(edge), float(seen)))
-    total_s = load.counters.get(("enforcement_lag_ms", "sum"), 0) / 1000
-    family.add_metric([], buckets, total_s)
-    return family
-
-
-def _help(load: LoadView) -> Metric:
-    family = GaugeMetricFamily(
-        "gpulab_help_requests", "Open requests for help, by state.", labels=["state"]
-    )
-    for state in OPEN_STATES:
-        family.add_metric([state], load.help_requests.get(state, 0))
-    return family
-
-
-def _emergencies(load: LoadView) -> Iterable[Metric]:
-    is_open = GaugeMetricFamily(
-        "gpulab_emergency_open", "1 while an emergency is open that the hub has told of."
-    )
-    is_open.add_metric([], int(load.emergency_is_open))
-    yield is_open
-    starts = CounterMetricFamily(
-        "gpulab_emergency_starts", "GPU sessions that were started without the books."
-    )
-    starts.add_metric([], load.emergency_starts)
-    yield starts
-
-
-def _ended(load: LoadView) -> Metric:
-    family = CounterMetricFamily(
-        "gpulab_sessions_ended", "Leases ended by the worker, by reason.", labels=["reason"]
-    )
-    for (name, label), value in sorted(load.counters.items()):
-        if name == "sessions_ended":
-            family.add_metric([label], value)
-    return family

@@ -96,6 +96,11 @@ class WorkerSettings(_LabSettings):
     worker_sends: bool = Field(
         default=True, description="Send notifications; false where a notifier runs."
     )
+    certificate_of: str = Field(
+        default="", pattern=r"^([\w.-]+:\d{1,5}(/[\w.-]+)?)?$",
+        description="Where HTTPS is answered, and under which name: `caddy:443/lab.example.org`; "
+        "its certificate is watched. Empty: none.",
+    )  # fmt: skip
     hub_stop_budget_s: float = Field(
         default=8.0, ge=0, le=60, description="How long the hub gets to stop a session."
     )
@@ -141,7 +146,8 @@ OTHER_VARIABLES = frozenset(
     for name in (
         "SERVICE_URL", "BIND_URL", "HUB_BIND_URL", "PROXY_API_URL",
         "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
-        "PROXY_API_PORT", "PROGRAM", "SESSIONS_REACH", "SESSION_CALLERS",
+        "PROXY_API_PORT", "METRICS_PORT", "PROXY_METRICS_PORT", "PROGRAM",
+        "SESSIONS_REACH", "SESSION_CALLERS",
         "SESSION_BRIDGE",
         "HOME_GIB", "DATASETS_DIR", "MODELS_DIR", "GPU_REQUESTS",
         "GATE_POLICY", "GATE_SOCKET", "GATE_ENGINE", "GATE_SOCKET_MODE",

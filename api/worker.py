@@ -13,7 +13,9 @@ from types import FrameType
 
 import structlog
 
+from api.census import Census
 from api.deadlines import Deadlines, SessionDeadline, write_deadlines
+from api.doctor.certificate import watched_certificate
 from api.doctor.watching import watched_parts
 from api.enforce import Enforcer
 from api.gpus.choose import choose_gpus
@@ -223,6 +225,7 @@ def main() -> None:
                         on_away=lambda: sightings.look(runtime, clock)) as is_sole,
             served(metrics, settings.worker_metrics_port, host=settings.worker_metrics_host),
             watched_parts(metrics, settings.spawner),
+            watched_certificate(metrics, settings.certificate_of),
         ):  # fmt: skip
             run_worker(settings, url, stopped, clock, metrics, runtime=runtime,
                        sightings=sightings, is_sole=is_sole)  # fmt: skip
@@ -237,6 +240,7 @@ def run_worker(
     policy = LabFile(settings.lab_file)
     engine = open_engine(url, pool_size=4)
     require_current(engine)
+    metrics.watch_disk(settings.state_dir)
     books = Books(engine, policy.lab, clock, hub_id=settings.hub_id)
     gpus, why = choose_gpus(policy.lab.gpus.mode, policy.lab.gpus.declared)
     log.info("worker_started", runtime=runtime.name, gpus=why)
@@ -247,11 +251,11 @@ def run_worker(
         grace_s=policy.lab.policy.grace_s, on_gone=nudge.set,
     )  # fmt: skip
     watch = open_watch(settings, books, gpus, metrics, on_released=nudge.set)
-    shares = open_shares(settings, books)
+    after = (watch, open_shares(settings, books), Census(books))
 
     def on_ticked() -> None:
-        watch.ticked.set()
-        shares.ticked.set()
+        for one in after:
+            one.ticked.set()
 
     worker = Worker(
         books, runtime, enforcer, gpus, policy=policy,
@@ -262,8 +266,7 @@ def run_worker(
     worker.nudged = nudge
     _stop_on_signals(stopped, nudge)
     threading.Thread(target=_listen, args=(runtime, nudge, stopped), daemon=True).start()
-    beside = [threading.Thread(target=one.run, args=(stopped,), daemon=True)
-              for one in (watch, shares)]  # fmt: skip
+    beside = [threading.Thread(target=one.run, args=(stopped,), daemon=True) for one in after]
     for thread in beside:
         thread.start()
     with sending(settings, books, metrics.letters):

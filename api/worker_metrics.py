@@ -6,11 +6,15 @@ An alarm is whatever is logged with `alarm=True`: somebody has to look at it.
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from shutil import disk_usage
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from api.doctor.floors import HOLES
+from api.gpu_metrics import OUTCOMES, GpuMetrics
 from api.gpus.devices import GpuLook
 from api.letter_metrics import LETTER_ALARMS, LetterMetrics
 from quota.session_states import STATE_NAMES
@@ -20,10 +24,9 @@ ALARMS = (
     "known_hole", "sightings_half_full", "sightings_lost", "sightings_not_written",
     "sightings_not_read", "session_vanished", "session_record_unreadable", "clock_jumped",
     "look_broken", "gpu_lost", "memory_not_held", "session_forgotten", "shares_broken",
+    "census_broken",
     *LETTER_ALARMS,
 )  # fmt: skip
-OUTCOMES = ("done", "failed", "broken")
-_MIB = 1024 * 1024
 _TICK_EDGES_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15)
 
 
@@ -64,7 +67,17 @@ class WorkerMetrics:
             "gpulab_worker_known_holes", "Whether a part's version has a known hole.", ["part"],
             registry=self.registry,
         )  # fmt: skip
-        self._gpus = _GpuMetrics(self.registry)
+        self._disk = {
+            name: Gauge(f"gpulab_disk_{name}_bytes", text, registry=self.registry)
+            for name, text in (("free", "What is free on the disk of the lab's state."),
+                               ("size", "The disk of the lab's state."))
+        }  # fmt: skip
+        self._certificate = Gauge(
+            "gpulab_certificate_timestamp_seconds",
+            "From when and until when the certificate holds that browsers see.", ["edge"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._gpus = GpuMetrics(self.registry)
         self.letters = LetterMetrics(self.registry)
         for part in HOLES:
             self._holes.labels(part)
@@ -72,6 +85,16 @@ class WorkerMetrics:
             self._ticks.labels(outcome)
         for event in ALARMS:
             self._alarms.labels(event)
+
+    def watch_disk(self, folder: Path) -> None:
+        """Tell from now on, at each scrape, what is free where a folder lies."""
+        self._disk["free"].set_function(lambda: disk_usage(folder).free)
+        self._disk["size"].set_function(lambda: disk_usage(folder).total)
+
+    def note_certificate(self, begins_at: datetime, ends_at: datetime) -> None:
+        """Note from when and until when the certificate holds."""
+        self._certificate.labels("begin").set(begins_at.timestamp())
+        self._certificate.labels("end").set(ends_at.timestamp())
 
     def count_tick(self, outcome: str, took_s: float) -> None:
         """Count one pass."""
@@ -103,43 +126,11 @@ class WorkerMetrics:
 
     def note_gpus(self, look: GpuLook) -> None:
         """Note what runs on each GPU that tells; the others disappear."""
-        self._gpus.busy.clear()
-        self._gpus.memory.clear()
-        for uuid in look.told:
-            some = look.on(uuid)
-            self._gpus.busy.labels(uuid).set(sum(one.sm_percent or 0 for one in some) / 100)
-            self._gpus.memory.labels(uuid).set(sum(one.memory_mib or 0 for one in some) * _MIB)
+        self._gpus.note(look)
 
     def note_stops(self, count: int) -> None:
         """Note how many sessions had to end."""
         self._overdue.set(count)
-
-
-class _GpuMetrics:
-    """What sessions and GPUs do, apart from the worker's own work."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.looks = Counter(
-            "gpulab_worker_looks", "Looks at what sessions do, by outcome.", ["outcome"],
-            registry=registry,
-        )  # fmt: skip
-        self.states = Gauge(
-            "gpulab_worker_gpu_sessions", "Running sessions on GPUs, by what they do.", ["state"],
-            registry=registry,
-        )  # fmt: skip
-        self.busy = Gauge(
-            "gpulab_worker_gpu_busy_ratio",
-            "Time with a kernel running on a GPU, summed over its processes.", ["gpu"],
-            registry=registry,
-        )  # fmt: skip
-        self.memory = Gauge(
-            "gpulab_worker_gpu_held_bytes", "Memory that processes hold on a GPU.", ["gpu"],
-            registry=registry,
-        )  # fmt: skip
-        for outcome in OUTCOMES:
-            self.looks.labels(outcome)
-        for state in STATE_NAMES:
-            self.states.labels(state)
 
 
 @contextmanager

@@ -54,6 +54,10 @@ def program_environment(
         "GPU_REQUESTS": settings.gpu_requests,
         "PROGRAM": "supervisor",
     }
+    if settings.metrics_port:
+        first = settings.metrics_port
+        told |= {"WORKER_METRICS_PORT": first, "WATCHDOG_METRICS_PORT": first + 1,
+                 "PROXY_METRICS_PORT": first + 2}  # fmt: skip
     if gate is not None:
         told |= {"GATE_POLICY": gate.policy, "GATE_SOCKET": gate.socket}
         kept["DOCKER_HOST"] = f"unix://{gate.socket}"

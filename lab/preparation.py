@@ -67,6 +67,8 @@ def prepare_lab(
     network = ensure_network(settings.docker_network) if uses_docker else None
     hub_host = network.gateway if network else _LOOPBACK
     check_ports({
+        **{f"GPULAB_METRICS_PORT + {number}": (_LOOPBACK, settings.metrics_port + number)
+           for number in range(3 if settings.metrics_port else 0)},
         "GPULAB_PORT": (settings.host, settings.port),
         "GPULAB_HUB_PORT": (hub_host, settings.hub_port),
         "GPULAB_SERVICE_PORT": (_LOOPBACK, settings.service_port),

@@ -13,6 +13,8 @@ def proxy_command(
     node: Path, program: Path, *, secret: Path, environment: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the command that becomes the proxy."""
+    port = environment.get("GPULAB_PROXY_METRICS_PORT", "")
+    metrics = ("--metrics-ip", "127.0.0.1", "--metrics-port", port) if port else ()
     routing = ("--host-routing",) if environment["GPULAB_PUBLIC_HOST"] else ()
     return (
         "/bin/sh", "-c", _READ_SECRET, str(secret),
@@ -20,5 +22,5 @@ def proxy_command(
         "--ip", environment["GPULAB_HOST"], "--port", environment["GPULAB_PORT"],
         "--api-ip", "127.0.0.1", "--api-port", environment["GPULAB_PROXY_API_PORT"],
         "--error-target", f"{environment['GPULAB_HUB_BIND_URL']}/hub/error",
-        "--log-level", "warn", *routing,
+        "--log-level", "warn", *metrics, *routing,
     )  # fmt: skip

@@ -27,6 +27,10 @@ class LabSettings(SessionSettings):
     proxy_api_port: int = Field(default=8001, description="Where the hub tells the proxy.",
                                 ge=1, le=65535)  # fmt: skip
     service_port: int = Field(default=8090, description="The service's port.", ge=1, le=65535)
+    metrics_port: int = Field(
+        default=0, ge=0, le=65533, description="First of three ports for the metrics of worker, "
+        "watchdog and proxy, on loopback; 0: none.",
+    )  # fmt: skip
     public_host: str | None = Field(
         default=None, description="Address with a name of its own per person; empty for none."
     )

@@ -6,7 +6,7 @@ an account of a group cannot be advanced, all of the group are advanced alone, s
 account never holds up the rest.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -25,7 +25,6 @@ from quota.budgets import (
     wants_help,
     wants_pool,
 )
-from quota.clock import ms_between
 from quota.desk import open_desk
 from quota.errors import BooksUnavailable
 from quota.lab import Lab
@@ -36,13 +35,11 @@ from quota.outbox import tell
 from quota.reconcile import Advance, Notice, Seen, advance
 from quota.store import reads, writes
 from quota.store.engine import transaction
+from quota.tallies import tallies_of
 from quota.wording import lost_text
 
 # Few enough that nobody waits long for one of the accounts.
 _TOGETHER = 250
-
-# Upper edges of the histogram of enforcement lag, in seconds; 50 is the promise.
-LAG_EDGES_S = (1, 2, 5, 10, 15, 20, 30, 50, 120)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +136,12 @@ def _advance_together(
         news = [one for account, _, ahead in done
                 for one in news_of_advance(account, ahead, lab, now)]  # fmt: skip
         writes.save_accounts(tx, [account for account, _, _ in done])
-        writes.update_leases(
-            tx,
-            [pair for _, before, ahead in done for pair in zip(before, ahead.leases, strict=True)],
-        )
+        changes = [pair for _, before, ahead in done
+                   for pair in zip(before, ahead.leases, strict=True)]  # fmt: skip
+        writes.update_leases(tx, changes)
         writes.save_notices(tx, [one for _, _, ahead in done for one in ahead.notices])
         tell(tx, lab, accounts[0].hub_id, news)
-        _count_ends(tx, [ahead for _, _, ahead in done])
+        _count(tx, changes)
     return [ahead for _, _, ahead in done], left
 
 
@@ -190,10 +186,11 @@ def _advance_alone(
         ahead = advance_one(desk.account, desk.leases, step, given=given, pool_holds=left)
         news = news_of_advance(desk.account, ahead, lab, now)
         desk.save()
-        writes.update_leases(tx, list(zip(desk.leases, ahead.leases, strict=True)))
+        changes = list(zip(desk.leases, ahead.leases, strict=True))
+        writes.update_leases(tx, changes)
         writes.save_notices(tx, ahead.notices)
         tell(tx, lab, account.hub_id, news)
-        _count_ends(tx, [ahead])
+        _count(tx, changes)
         desk.leases = [lease for lease in ahead.leases if lease.is_open]
         if attachment is not None:
             keep_helping(desk, attachment.id)
@@ -202,16 +199,7 @@ def _advance_alone(
     return ahead
 
 
-def _count_ends(tx: Connection, some: Sequence[Advance]) -> None:
-    for lease in (one for ahead in some for one in ahead.leases if one.state == "ended"):
-        _count_end(tx, lease)
-
-
-def _count_end(tx: Connection, lease: Lease) -> None:
-    writes.add_to_counter(tx, "sessions_ended", lease.end_reason or "", 1)
-    if lease.end_reason != "exhausted" or lease.paid_until is None or lease.ended_at is None:
-        return
-    lag_ms = max(0, ms_between(lease.paid_until, lease.ended_at))
-    writes.add_to_counter(tx, "enforcement_lag_ms", "sum", lag_ms)
-    edge = next((edge for edge in LAG_EDGES_S if lag_ms <= edge * 1000), "+Inf")
-    writes.add_to_counter(tx, "enforcement_lag_bucket", str(edge), 1)
+def _count(tx: Connection, changes: Iterable[tuple[Lease, Lease]]) -> None:
+    # In one order, so that two who count never wait for each other.
+    for (name, label), by in sorted(tallies_of(changes).items()):
+        writes.add_to_counter(tx, name, label, by)

@@ -10,7 +10,6 @@ from quota.allowances import boost_ids, settle
 from quota.amount import GpuTime
 from quota.budgets import pool_room
 from quota.chain import GENESIS
-from quota.clock import from_ms
 from quota.desk import funds
 from quota.endings import Ending, closing, ending_of, runs_out_at
 from quota.entitlement import current_week
@@ -21,12 +20,10 @@ from quota.lab import Lab
 from quota.leases import Lease, end_text
 from quota.ledger import Account
 from quota.line_answers import Forecasts, line_view
-from quota.placement import count_slots, without
+from quota.placement import count_slots
 from quota.requests import Asked
 from quota.standing import with_states
 from quota.store import reads
-from quota.store.emergencies import count_starts, newest_emergencies
-from quota.store.help import count_by_state
 from quota.store.usage import lot_uses
 from quota.turns import room_now
 from quota.views import (
@@ -35,7 +32,6 @@ from quota.views import (
     FlavorView,
     GrantView,
     LeaseView,
-    LoadView,
     NoticeView,
     SessionView,
     SpawnView,
@@ -196,31 +192,6 @@ def grant_view(row: RowMapping, hub_id: str, name: str) -> GrantView:
     return GrantView(id=row["id"], account=name, hub_id=hub_id, amount=row["amount"],
                      starts_at=row["starts_at"], ends_at=row["ends_at"], author=row["author"],
                      reason=row["reason"], source=row["source"])  # fmt: skip
-
-
-def load_view(tx: Connection, lab: Lab, hub_id: str, *, now: datetime) -> LoadView:
-    """Show the load of the lab without the names of people."""
-    open_leases = [one for some in reads.all_open_leases(tx, hub_id).values() for one in some]
-    sessions: dict[tuple[str, str], int] = {}
-    for lease in open_leases:
-        key = (lease.flavor, lease.state)
-        sessions[key] = sessions.get(key, 0) + 1
-    counters = reads.all_counters(tx)
-    tick_ms = counters.get(("tick_at_ms", ""))
-    return LoadView(
-        sessions=sessions,
-        gpus=without(reads.gpu_uses(tx, hub_id), lab.drained_gpus),
-        counters=counters,
-        unposted=GpuTime.total(
-            lease.unposted(lease.observed_until or now) for lease in open_leases
-        ),
-        oldest_tick_at=None if tick_ms is None else from_ms(tick_ms),
-        flavors=tuple(lab.flavors),
-        help_requests=count_by_state(tx, hub_id),
-        emergency_is_open=any(row.one.is_open(now)
-                              for row in newest_emergencies(tx, hub_id, most=1)),
-        emergency_starts=count_starts(tx, hub_id),
-    )  # fmt: skip
 
 
 def _settled(

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from quota.agenda import blackouts
 from quota.amount import GpuTime
+from quota.burn import used_at_end
 from quota.calendar import Week, week_at
 from quota.clock import ms_between
 from quota.lab import Lab
@@ -24,7 +25,8 @@ class SectionOutlook:
     """A section's week: what was given and used, what is left, and whether that is possible.
 
     `promised` is what is left to all sections whose weeks end by then, `possible` what the GPUs
-    can give until then; both are nothing outside the program.
+    can give until then, `used_at_end` what will have been used then at the pace of the week so
+    far; all are nothing outside the program.
     """
 
     name: str
@@ -38,6 +40,7 @@ class SectionOutlook:
     left: GpuTime
     promised: GpuTime
     possible: GpuTime
+    used_at_end: GpuTime
 
     @property
     def is_short(self) -> bool:
@@ -74,18 +77,20 @@ def section_outlooks(lab: Lab, standing: LabStanding) -> tuple[SectionOutlook, .
     found = []
     for name, section in lab.sections.items():
         week, people = weeks[name], by_section[name]
-        promised = possible = GpuTime.ZERO
+        given = GpuTime.total(one.granted for one in people)
+        used = GpuTime.total(one.charged for one in people)
+        promised = possible = coming = GpuTime.ZERO
         if week is not None:
             promised = GpuTime.total(
                 left[other] for other, its in weeks.items()
                 if its is not None and its.ends_at <= week.ends_at
             )  # fmt: skip
             possible = possible_until(lab, standing.gpus, standing.at, week.ends_at)
+            coming = used_at_end(used=used, given=given, week=week, now=standing.at)
         found.append(SectionOutlook(
             name=name, title=section.title, time_zone=section.time_zone, week=week,
             scholars=len(people), promised=promised, possible=possible, left=left[name],
-            given=GpuTime.total(one.granted for one in people),
-            used=GpuTime.total(one.charged for one in people),
+            given=given, used=used, used_at_end=coming,
             running=sum(one.lease.is_running for who in people for one in who.sessions),
         ))  # fmt: skip
     return tuple(found)

@@ -6,7 +6,7 @@ One transaction each, the account's lock first, no network inside.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from quota import answers, requests
 from quota.amending import read_amendments
 from quota.calm import CalmAccounts
-from quota.clock import Clock
+from quota.clock import Clock, to_ms
 from quota.desk import open_desk, open_desk_of_lease
 from quota.errors import NoSuchLease, Refusal
 from quota.explanation import Explanation
@@ -26,6 +26,7 @@ from quota.lab import Lab
 from quota.leases import LeaseRequest
 from quota.ledger_walk import OnAccount
 from quota.line_answers import Forecasts
+from quota.load import details_view, load_view
 from quota.observed import Observed
 from quota.placement import GpuUse
 from quota.readiness import Readiness
@@ -36,7 +37,7 @@ from quota.store.patience import be_patient
 from quota.store.places import kept_places
 from quota.store.statements import OvertakenError
 from quota.tick import TickInput, TickResult, tick
-from quota.views import AccountView, LeaseView, LoadView, SpawnView
+from quota.views import AccountView, DetailsView, LeaseView, LoadView, SpawnView
 
 
 class Books:
@@ -201,7 +202,12 @@ class Books:
         """Tell what the metrics show."""
         now = self.clock.now()
         with reading(self.engine) as tx:
-            return answers.load_view(tx, self.lab, self.hub_id, now=now)
+            return load_view(tx, self.lab, self.hub_id, now=now)
+
+    def details(self) -> DetailsView:
+        """Tell what the metrics show of each GPU, session and section."""
+        with reading(self.engine) as tx:
+            return details_view(tx, self.lab, self.hub_id)
 
     def knows(self, name: str) -> bool:
         """Tell whether the rules name a person, or the books have an account of theirs."""
@@ -246,6 +252,13 @@ class Books:
         with reading(self.engine, as_of_now=True) as tx:
             be_patient(tx)
             return check_books(tx, anchor=anchor, on_account=on_account)
+
+    def note_check(self, faults: Mapping[str, int]) -> None:
+        """Leave when the books were checked, and how many faults each part had."""
+        with transaction(self.engine, step="note_check") as tx:
+            writes.set_counter(tx, "check_at_ms", "", to_ms(self.clock.now()))
+            for part, count in sorted(faults.items()):
+                writes.set_counter(tx, "check_faults", part, count)
 
     def ping(self) -> None:
         """Ask whether the database answers, and takes what is written.

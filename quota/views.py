@@ -137,7 +137,11 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadView:
-    """What the metrics show: no names of people."""
+    """What the metrics show: no names of people.
+
+    `waiting_since` has for each flavor when the one who has waited longest asked; `overdue` counts
+    sessions that run although they should have been stopped by now.
+    """
 
     sessions: dict[tuple[str, str], int]
     gpus: tuple[GpuUse, ...]
@@ -148,3 +152,26 @@ class LoadView:
     help_requests: Mapping[str, int] = field(default_factory=dict)
     emergency_is_open: bool = False
     emergency_starts: int = 0
+    waiting_since: Mapping[str, datetime] = field(default_factory=dict)
+    overdue: int = 0
+    attachments: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOnGpu:
+    """A running session for those who watch the GPUs: its lease's id and no name."""
+
+    lease_id: UUID
+    flavor: str
+    gpu_uuid: str
+    section: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailsView:
+    """What grows with GPUs, sections and sessions, and is asked for apart from all else."""
+
+    gpus: tuple[GpuUse, ...]
+    sessions: tuple[SessionOnGpu, ...]
+    counters: dict[tuple[str, str], int]

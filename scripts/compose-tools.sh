@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Puts the programs that check compose.yaml and what belongs to it into .tools, without installing
-# them: docker-compose (version 2), caddy and promtool, from Debian's or Ubuntu's own packages.
+# them: docker-compose (version 2), caddy, prometheus and promtool, from Debian's or Ubuntu's own packages.
 # Debian 12 has no docker-compose 2; there the one of Debian 13 is taken, which runs as it is.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 readonly tools=$PWD/.tools keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-is_whole() { for one in docker-compose caddy promtool; do [ -x "$tools/$one" ] || return 1; done; }
+is_whole() {
+    for one in docker-compose caddy prometheus promtool; do [ -x "$tools/$one" ] || return 1; done
+}
 is_whole && exit 0
 
 give_up() {
-    say "The checks of compose.yaml need docker-compose 2, caddy and promtool: $1"
+    say "The checks of compose.yaml need docker-compose 2, caddy and prometheus: $1"
     [ "${CI:-}" = true ] && exit 1
     say "Tests that need them are skipped, and say so."
     exit 0
@@ -48,8 +50,9 @@ if ! fetch docker-compose-v2; then
 fi
 for package in "$work"/archives/*.deb; do dpkg -x "$package" "$work/root"; done
 mkdir -p "$tools"
-for one in caddy promtool docker-compose; do
-    found=$(find "$work/root" -name "$one" -type f -perm -u+x | head -n 1)
+for one in caddy prometheus promtool docker-compose; do
+    found=$(find "$work/root/usr" -name "$one" -type f -perm -u+x -path '*/*bin/*' -o \
+        -name "$one" -type f -perm -u+x -path '*/cli-plugins/*' | head -n 1)
     [ -n "$found" ] || give_up "no $one in its package"
     cp "$found" "$tools/$one"
 done

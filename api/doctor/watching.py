@@ -1,7 +1,7 @@
 """The worker's look at what it runs on: versions with known holes are an alarm and a metric."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -23,15 +23,26 @@ def watched_parts(
     metrics: WorkerMetrics, spawner: Literal["process", "docker"], *, first_s: float = _FIRST_S
 ) -> Iterator[None]:
     """Look soon, and then every hour, while the block runs."""
+
+    def look() -> None:
+        note_parts([*installed_parts(), *_engine_parts(spawner)], metrics)
+
+    with every_hour(look, first_s=first_s):
+        yield
+
+
+@contextmanager
+def every_hour(look: Callable[[], None], *, first_s: float) -> Iterator[None]:
+    """Look soon, and then every hour, in a thread of its own while the block runs."""
     stopped = threading.Event()
 
     def watch() -> None:
         wait_s = first_s
         while not stopped.wait(wait_s):
-            note_parts([*installed_parts(), *_engine_parts(spawner)], metrics)
+            look()
             wait_s = _EVERY_S
 
-    thread = threading.Thread(target=watch, name="parts", daemon=True)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield

@@ -1,6 +1,7 @@
 """GPUs and what runs on them, whoever tells it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 
@@ -33,11 +34,15 @@ class GpuProcess:
 class GpuLook:
     """What ran on the GPUs at one look.
 
-    Of a GPU that is not in `told` nothing is known: it is not that nothing runs there.
+    Of a GPU that is not in `told` nothing is known: it is not that nothing runs there. `figures`
+    has for each real GPU what the driver measures, by `api.gpus.figures.FIGURES`. `is_answered` is
+    false when the driver did not answer at all.
     """
 
     processes: tuple[GpuProcess, ...] = ()
     told: frozenset[str] = frozenset()
+    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    is_answered: bool = True
 
     def on(self, gpu_uuid: str) -> tuple[GpuProcess, ...]:
         """Return what runs on one GPU."""

@@ -1,12 +1,13 @@
 """The machine's GPUs, from NVIDIA's driver by its library NVML."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import structlog
 
 from api.gpus.devices import GpuDevice, GpuLook, GpuProcess, InventoryUnavailable
+from api.gpus.figures import read_figures
 
 log = structlog.get_logger()
 
@@ -34,14 +35,16 @@ class NvmlGpus:
         """Ask for every GPU which processes compute on it, how much memory and time they take."""
         processes: list[GpuProcess] = []
         told: set[str] = set()
+        figures: dict[str, Mapping[str, float]] = {}
         with self._opened():
             for handle, kind, _parent in self._handles():
                 uuid = _text(self._nvml.nvmlDeviceGetUUID(handle))
+                figures[uuid] = read_figures(self._nvml, handle)
                 found = self._processes(handle, uuid, kind)
                 if found is not None:
                     told.add(uuid)
                     processes += found
-        return GpuLook(processes=tuple(processes), told=frozenset(told))
+        return GpuLook(processes=tuple(processes), told=frozenset(told), figures=figures)
 
     @contextmanager
     def _opened(self) -> Iterator[None]:

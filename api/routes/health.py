@@ -1,8 +1,6 @@
-"""Is the service there, does its database answer, and what is the load."""
+"""Is the service there, and does its database answer."""
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter
 
 from api.deps import BooksDep
 
@@ -20,10 +18,3 @@ def get_readyz(books: BooksDep) -> dict[str, str]:
     """Say that the books answer, or 503."""
     books.ping()
     return {"status": "ok"}
-
-
-@router.get("/metrics", response_class=PlainTextResponse)
-def get_metrics(request: Request) -> Response:
-    """Show the metrics for Prometheus; no names of people are in them."""
-    registry = request.app.state.metrics.registry
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

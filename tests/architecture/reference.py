@@ -17,9 +17,10 @@ from api.app import ROUTERS
 from api.cli import app as command_line
 from api.letter_metrics import NotifierMetrics
 from api.metrics import Metrics
+from api.metrics_details import DetailMetrics
 from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
-from api.routes import health
+from api.routes import health, metrics
 from api.settings import ApiSettings, NotifierSettings, WatchdogSettings, WorkerSettings
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
@@ -29,7 +30,7 @@ from hub.settings import HubSettings
 from lab.firewall_settings import FirewallSettings
 from lab.settings import LabSettings
 from quota.amount import GpuTime
-from quota.views import LoadView
+from quota.views import DetailsView, LoadView
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 READERS: dict[str, type[BaseSettings]] = {
@@ -46,6 +47,9 @@ class _NoBooks:
         return LoadView(sessions={}, gpus=(), counters={("sessions_ended", "x"): 1},
                         unposted=GpuTime.ZERO, oldest_tick_at=None, flavors=("x",))  # fmt: skip
 
+    def details(self) -> DetailsView:
+        return DetailsView(gpus=(), sessions=(), counters={})
+
 
 def settings_rows() -> list[tuple[str, ...]]:
     found: dict[str, tuple[set[str], str, str]] = {}
@@ -61,7 +65,9 @@ def settings_rows() -> list[tuple[str, ...]]:
 
 def metric_rows() -> list[tuple[str, ...]]:
     books: Any = _NoBooks()
-    registries = (("service", Metrics(books).registry), ("worker", WorkerMetrics().registry),
+    registries = (("service", Metrics(books).registry),
+                  ("service, details", DetailMetrics(books).registry),
+                  ("worker", WorkerMetrics().registry),
                   ("watchdog", WatchdogMetrics().registry),
                   ("notifier", NotifierMetrics().registry))  # fmt: skip
     return [
@@ -82,7 +88,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
 
 def route_rows() -> list[tuple[str, ...]]:
     app = FastAPI()
-    for router in (*ROUTERS, health.router):
+    for router in (*ROUTERS, health.router, metrics.router):
         app.include_router(router)
     return [
         (f"`{method.upper()} {path}`", route["description"].splitlines()[0])

@@ -6,6 +6,7 @@
      proc <gpu> <pid> <MiB, - for not told> <sm %> <instance, -1 for none>
      mps <gpu> <pid>
      lost <gpu>
+     measures <gpu> <degrees Celsius> <mW>
      fail <exported function> <code>                                                          */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum { MOST_GPUS = 16, MOST_INSTANCES = 32, MOST_PROCESSES = 64, MOST_LIMITS = 3
 
 typedef struct {
   int is_instance, number, parent, instance, is_mig, is_lost;
+  u32 celsius, milliwatts;
   char name[96], uuid[96];
   u64 total;
 } Device;
@@ -39,7 +41,7 @@ static void read_line(const char *line) {
   char name[96], uuid[96], used[32];
   int gpu, instance, is_mig, code;
   u64 total;
-  u32 pid, sm;
+  u32 pid, sm, celsius, milliwatts;
   if (gpu_count < MOST_GPUS &&
       sscanf(line, "gpu \"%95[^\"]\" %95s %llu %d", name, uuid, &total, &is_mig) == 4) {
     Device *one = &gpus[gpu_count];
@@ -68,6 +70,10 @@ static void read_line(const char *line) {
     processes[process_count++] = (Process){gpu, -1, 1, pid, 0, 0};
   } else if (sscanf(line, "lost %d", &gpu) == 1 && gpu < gpu_count) {
     gpus[gpu].is_lost = 1;
+  } else if (sscanf(line, "measures %d %u %u", &gpu, &celsius, &milliwatts) == 3 &&
+             gpu < gpu_count) {
+    gpus[gpu].celsius = celsius;
+    gpus[gpu].milliwatts = milliwatts;
   } else if (failure_count < 8 && sscanf(line, "fail %63s %d", name, &code) == 2) {
     strcpy(failures[failure_count].function, name);
     failures[failure_count++].code = code;
@@ -135,9 +141,41 @@ int nvmlDeviceGetUUID(Device *one, char *text, u32 size) {
 typedef struct { u64 total, free, used; } Memory;
 int nvmlDeviceGetMemoryInfo(Device *one, Memory *memory) {
   ENTER_DEVICE(one);
-  memory->total = memory->free = one->total;
-  memory->used = 0;
+  int gpu = one->is_instance ? one->parent : one->number;
+  u64 used = 0;
+  for (int i = 0; i < process_count; i++) {
+    Process *p = &processes[i];
+    int is_here = p->gpu == gpu && (!one->is_instance || p->instance == one->instance);
+    if (is_here && p->used != ~0ULL) used += p->used;
+  }
+  memory->total = one->total;
+  memory->used = used;
+  memory->free = one->total - used;
   return OK;
+}
+
+typedef struct { u32 gpu, memory; } Rates;
+int nvmlDeviceGetUtilizationRates(Device *one, Rates *rates) {
+  ENTER_DEVICE(one);
+  if (one->is_instance) return NOT_SUPPORTED;
+  rates->gpu = rates->memory = 0;
+  for (int i = 0; i < process_count; i++)
+    if (processes[i].gpu == one->number) rates->gpu += processes[i].sm;
+  if (rates->gpu > 100) rates->gpu = 100;
+  return OK;
+}
+
+int nvmlDeviceGetTemperature(Device *one, int sensor, u32 *celsius) {
+  ENTER_DEVICE(one);
+  (void)sensor;
+  *celsius = one->celsius;
+  return one->celsius ? OK : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetPowerUsage(Device *one, u32 *milliwatts) {
+  ENTER_DEVICE(one);
+  *milliwatts = one->milliwatts;
+  return one->milliwatts ? OK : NOT_SUPPORTED;
 }
 
 int nvmlDeviceGetMigMode(Device *one, u32 *current, u32 *pending) {

@@ -32,6 +32,8 @@ class Card:
     memory_mib: int = 16 * GIB_IN_MIB
     instances: list[Instance] | None = None
     is_lost: bool = False
+    celsius: int = 0
+    milliwatts: int = 0
 
 
 @dataclass
@@ -59,6 +61,7 @@ class World:
             lines += [f'mig {number} "{one.name}" {one.uuid} {one.number} {one.memory_mib}'
                       for one in card.instances or []]  # fmt: skip
             lines += [f"lost {number}"] if card.is_lost else []
+            lines.append(f"measures {number} {card.celsius} {card.milliwatts}")
         for one in self.processes:
             memory = "-" if one.memory_mib is None else one.memory_mib
             lines.append(f"proc {one.gpu} {one.pid} {memory} {one.sm} {one.instance}")
