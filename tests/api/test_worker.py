@@ -13,11 +13,12 @@ from structlog.testing import capture_logs
 
 from api.deadlines import Deadlines
 from api.enforce import Enforcer
+from api.gpu_metrics import OUTCOMES
 from api.gpus.declared import DeclaredGpus
 from api.gpus.devices import GpuDevice, InventoryUnavailable
 from api.policy import LabFile
 from api.worker import Worker
-from api.worker_metrics import ALARMS, OUTCOMES, WorkerMetrics, served
+from api.worker_metrics import ALARMS, WorkerMetrics, served
 from quota.errors import BooksUnavailable
 from quota.lab_file import parse_lab
 from tests.api.processes import free_port

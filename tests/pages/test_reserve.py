@@ -96,7 +96,7 @@ def test_what_is_wrong_stands_at_its_field(
     desk: ApiDesk, ada: Browser, typed: dict[str, str], said: str
 ) -> None:
     wish = {"flavor": "whole", "starts": "2026-11-26T15:00", "minutes": "60"} | typed
-    reply = ada.send(HERE, HERE, **wish)  # type: ignore[arg-type]
+    reply = ada.send(HERE, HERE, **wish)
     assert reply.status_code == 422
     (field,) = typed
     assert f'id="reserve-{field}-fault" role="alert">' in reply.text
@@ -115,9 +115,9 @@ def test_what_is_taken_is_said_and_a_form_sent_twice_reserves_once(
     again = [*((k, v) for k, v in pairs if k != "id"), ("id", str(uuid4()))]
     assert "You have reserved a part of this time" in ada.post(form.action, again).text
     wish = {"flavor": "whole", "starts": "2026-11-26T15:30", "minutes": "60"}
-    assert browser_of(desk, "token-blaise").send(HERE, HERE, **wish).status_code == 303  # type: ignore[arg-type]
+    assert browser_of(desk, "token-blaise").send(HERE, HERE, **wish).status_code == 303
     desk.hub.tokens["token-chen"] = desk.hub.tokens["token-blaise"] | {"name": "chen"}
-    full = browser_of(desk, "token-chen").send(HERE, HERE, **wish)  # type: ignore[arg-type]
+    full = browser_of(desk, "token-chen").send(HERE, HERE, **wish)
     assert full.status_code == 422
     assert "From Thursday, 26 November at 16:00 (Europe/Berlin) on one has." in full.text
     assert "You are in no section" in olga.get(HERE).text
