@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from api.session_side.place import PREFIX as SESSION_PREFIX
 from lab.gating import Gate
 from lab.settings import LabSettings, venv_bin
 from lab.state import State
@@ -20,7 +21,7 @@ def program_environment(
     gate: Gate | None = None,
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the environment of every program; `hub_host` is where sessions reach the hub.
+    """Return the environment of every program; `hub_host` is where sessions reach hub and service.
 
     With a gate, its socket is the only address of an engine that they are told.
     """
@@ -39,6 +40,9 @@ def program_environment(
         "SERVICE_HOST": _LOOPBACK,
         "SERVICE_PORT": settings.service_port,
         "SERVICE_URL": f"http://{_LOOPBACK}:{settings.service_port}",
+        "SESSION_LISTENER_HOST": hub_host,
+        "SESSION_LISTENER_PORT": settings.session_listener_port,
+        "SESSION_API": f"http://{hub_host}:{settings.session_listener_port}{SESSION_PREFIX}",
         "HOST": settings.host,
         "PORT": settings.port,
         "BIND_URL": settings.bind_url,
