@@ -97,7 +97,7 @@ class Identities:
                 be asked.
 
         """
-        if hmac.compare_digest(_digest(token), self._admission):
+        if self._is_hubs(token):
             return Caller(name="hub", is_hub=True)
         holder = self.remembered(token) or await self.asked(token)
         if holder.is_session:
@@ -116,11 +116,16 @@ class Identities:
             Problem: 401 when nobody, 403 without access, 503 when the hub cannot be asked.
 
         """
+        if self._is_hubs(token):
+            raise _nobody()
         holder = _holder(await self._ask_hub(token))
         self._known[_digest(token)] = (self._monotonic() + self._cache_s, holder)
         while len(self._known) > self._remembered_most:
             self._known.popitem(last=False)
         return holder
+
+    def _is_hubs(self, token: str) -> bool:
+        return hmac.compare_digest(_digest(token), self._admission)
 
     async def _ask_hub(self, token: str) -> dict[str, Any]:
         try:

@@ -4,12 +4,14 @@ Without a bound for each, one session could keep all others out by opening many 
 """
 
 import asyncio
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _MOST = 256
 _MOST_EACH = 8
+# Sessions that are processes of this machine share its own addresses.
+_SHARED = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class BoundedConnection(H11Protocol):
@@ -22,9 +24,11 @@ class BoundedConnection(H11Protocol):
             transport.abort()
 
     def _of_same_address(self) -> int:
-        """Count those of the same address; sessions on this machine itself share one."""
-        if self.client is None or ip_address(self.client[0]).is_loopback:
+        """Count those of the same address, unless sessions share it."""
+        if self.client is None:
             return 0
         mine = self.client[0]
+        if any(ip_address(mine) in network for network in _SHARED):
+            return 0
         peers = [one.client for one in self.connections if isinstance(one, H11Protocol)]
         return sum(peer is not None and peer[0] == mine for peer in peers)

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import httpx2
+from fastapi import FastAPI
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
@@ -34,6 +35,11 @@ class Side:
     desk: ApiDesk
     client: TestClient
 
+    @property
+    def app(self) -> FastAPI:
+        """The listener itself."""
+        return cast("FastAPI", self.client.app)
+
     def call(
         self, method: str, path: str, token: str | None = SESSION_TOKEN, **request: Any
     ) -> httpx2.Response:
@@ -54,7 +60,7 @@ class Side:
         """Ask anew: what was remembered is let go."""
         for name in ("ada", "blaise", "emeka"):
             for server in ("", "second"):
-                self.client.app.state.deeds._fresh.forget(name, server)  # type: ignore[attr-defined]
+                self.app.state.deeds._fresh.forget(name, server)
         reply = self.call("GET", "/facts", token)
         assert reply.status_code == 200, reply.text
         found: dict[str, Any] = reply.json()

@@ -134,7 +134,7 @@ def test_p46_the_token_is_in_no_answer_and_no_log(
 
 # -- bodies, addresses, pace ------------------------------------------------------------------
 
-HOSTILE = (
+HOSTILE: tuple[object, ...] = (
     {"message": ""}, {"message": "x" * 501}, {"message": "a\x00b"}, {"message": "a\nb"},
     {"message": 7}, {"message": None}, {}, [], "text", None, {"message": "x", "path": "y" * 1001},
     {"message": "x", "path": "a\rb"}, {"message": "x", "more": 1},
@@ -178,7 +178,7 @@ def test_p47_one_session_that_asks_without_end_takes_nothing_from_others(side: S
     side.desk.books.run("ada", "cpu")
     side.desk.books.run("blaise", "cpu")
     paces = Paces(sessions=Pace(per_s=1, burst=5), strangers=Pace(per_s=1, burst=5))
-    side.client.app.state.paces = paces  # type: ignore[attr-defined]
+    side.app.state.paces = paces
     statuses = [side.call("GET", "/facts").status_code for _ in range(20)]
     assert statuses[:5] == [200] * 5
     assert statuses.count(429) >= 14
@@ -194,7 +194,7 @@ def test_p47_unknown_tokens_cost_the_hub_no_more_than_a_pace(side: Side) -> None
     side.desk.books.run("ada", "cpu")
     assert side.call("GET", "/facts").status_code == 200
     paces = Paces(sessions=Pace(per_s=0, burst=1), strangers=Pace(per_s=1, burst=5))
-    side.client.app.state.paces = paces  # type: ignore[attr-defined]
+    side.app.state.paces = paces
     before = side.desk.hub.calls
     statuses = [side.call("GET", "/facts", f"guess-{n}").status_code for n in range(50)]
     assert statuses[:5] == [401] * 5
