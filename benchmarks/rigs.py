@@ -22,6 +22,7 @@ from quota.store.engine import open_engine
 from quota.store.migrate import upgrade
 
 ROOT = Path(__file__).parents[1]
+SESSION_PORT = "GPULAB_SESSION_LISTENER_PORT"
 _START_S = 60
 
 
@@ -112,11 +113,11 @@ def running(module: str, rig: Rig, **more: str) -> Iterator[subprocess.Popen[byt
 
 @contextmanager
 def service(rig: Rig) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the service; yields its address and process."""
+    """Run the service; yields its address and process, the rig knows its session listener."""
     port, sessions = free_ports(2)
     url = f"http://127.0.0.1:{port}"
-    ports = {"GPULAB_SERVICE_PORT": str(port), "GPULAB_SESSION_LISTENER_PORT": str(sessions)}
-    with running("api.serve", rig, **ports) as process:
+    rig.environment[SESSION_PORT] = str(sessions)
+    with running("api.serve", rig, GPULAB_SERVICE_PORT=str(port)) as process:
         until = time.monotonic() + _START_S
         while time.monotonic() < until and process.poll() is None:
             try:

@@ -40,9 +40,7 @@ def program_environment(
         "SERVICE_HOST": _LOOPBACK,
         "SERVICE_PORT": settings.service_port,
         "SERVICE_URL": f"http://{_LOOPBACK}:{settings.service_port}",
-        "SESSION_LISTENER_HOST": hub_host,
-        "SESSION_LISTENER_PORT": settings.session_listener_port,
-        "SESSION_API": f"http://{hub_host}:{settings.session_listener_port}{SESSION_PREFIX}",
+        **_session_listener(hub_host, settings.session_listener_port),
         "HOST": settings.host,
         "PORT": settings.port,
         "BIND_URL": settings.bind_url,
@@ -64,3 +62,9 @@ def program_environment(
     named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
     # Unbuffered, so that a program's last words before a crash are in its log.
     return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _session_listener(host: str, port: int) -> dict[str, object]:
+    """Tell the service where it listens to sessions, and the hub what it tells them of that."""
+    return {"SESSION_LISTENER_HOST": host, "SESSION_LISTENER_PORT": port,
+            "SESSION_API": f"http://{host}:{port}{SESSION_PREFIX}"}  # fmt: skip

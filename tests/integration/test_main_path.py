@@ -222,7 +222,14 @@ def test_p27_without_the_service_gpus_are_refused_and_cpus_start(lab: RunningLab
 def test_a_session_asks_its_listener_and_its_token_opens_nothing_else(lab: RunningLab) -> None:
     chen = lab.logged_in("chen")
     chen.start("cpu", within_s=90)
-    inside = Inside(chen)
+    with chen.open_kernel() as kernel:
+        _asks_as_itself_alone(lab, Inside(chen, kernel))
+    wait_for("the end", lambda: not any(one.account == "chen" for one in lab.sessions()),
+             within_s=60)  # fmt: skip
+    wait_for("a hub that knows of the end", lambda: chen.server() is None, within_s=60)
+
+
+def _asks_as_itself_alone(lab: RunningLab, inside: Inside) -> None:
     wait_for("its facts", lambda: inside.ask("GET", "/facts")[1].get("session", {}).get("state")
              == "active", within_s=30)  # fmt: skip
     status, facts = inside.ask("GET", "/facts")
@@ -238,9 +245,6 @@ def test_a_session_asks_its_listener_and_its_token_opens_nothing_else(lab: Runni
     its_token_is_no_persons(lab, inside)
     status, ended = inside.ask("PUT", "/done")
     assert (status, ended) == (202, {"state": "stopping"})
-    wait_for("the end", lambda: not any(one.account == "chen" for one in lab.sessions()),
-             within_s=60)  # fmt: skip
-    wait_for("a hub that knows of the end", lambda: chen.server() is None, within_s=60)
 
 
 def test_p37_hub_and_worker_know_the_gate_only_and_it_refused_them_nothing(
