@@ -65,6 +65,7 @@ _FLAGS: dict[str, type] = {
     "proxy_api_port": int,
     "service_port": int,
     "metrics_port": int,
+    "session_listener_port": int,
     "public_host": str,
     "hub_config": Path,
 }

@@ -31,6 +31,9 @@ class LabSettings(SessionSettings):
         default=0, ge=0, le=65533, description="First of three ports for the metrics of worker, "
         "watchdog and proxy, on loopback; 0: none.",
     )  # fmt: skip
+    session_listener_port: int = Field(
+        default=8091, description="Where sessions reach the service.", ge=1, le=65535
+    )
     public_host: str | None = Field(
         default=None, description="Address with a name of its own per person; empty for none."
     )

@@ -30,6 +30,7 @@ from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given o
 from quota.store.tables_emergency import emergencies as emergencies  # noqa: PLC0414 - and this
 from quota.store.tables_emergency import emergency_starts as emergency_starts  # noqa: PLC0414
 from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this
+from quota.store.tables_labs import labs_passed as labs_passed  # noqa: PLC0414 - and this
 from quota.store.tables_outbox import notice_choices as notice_choices  # noqa: PLC0414 - too
 from quota.store.tables_outbox import outbox as outbox  # noqa: PLC0414 - too
 from quota.store.tables_reservations import reservations as reservations  # noqa: PLC0414 - too

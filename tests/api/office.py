@@ -53,6 +53,7 @@ PEOPLE = {
     "scholar": "token-ada",
     "other scholar": "token-blaise",
     "service": "token-service",
+    "session": "token-of-adas-session",
     "nobody": "unknown",
 }
 

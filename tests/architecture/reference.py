@@ -21,6 +21,7 @@ from api.metrics_details import DetailMetrics
 from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
 from api.routes import health, metrics
+from api.session_side.routes import router as session_router
 from api.settings import ApiSettings, NotifierSettings, WatchdogSettings, WorkerSettings
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
@@ -88,7 +89,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
 
 def route_rows() -> list[tuple[str, ...]]:
     app = FastAPI()
-    for router in (*ROUTERS, health.router, metrics.router):
+    for router in (*ROUTERS, health.router, metrics.router, session_router):
         app.include_router(router)
     return [
         (f"`{method.upper()} {path}`", route["description"].splitlines()[0])
