@@ -19,7 +19,7 @@ from hub.leased import Leased
 from hub.names import safe_name
 from hub.refusals import Refused
 
-# What the base image has in it as a wheel; a session as a process takes it from the project's folder.
+# What the base image has as a wheel; sessions as processes take it from the project's folder.
 SESSION_PART = Path(__file__).parents[1] / "images" / "labextension"
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.

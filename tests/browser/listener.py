@@ -43,13 +43,23 @@ class FakeListener:
             self._server.server_close()
             self._thread.join()
 
+    def reset(self) -> None:
+        """Answer well again, with hours enough and nobody there."""
+        with self._lock:
+            self._facts = _plain_facts()
+        self.mood = "well"
+        self.asked.clear()
+        self.told.clear()
+
     def say(self, **changed: Any) -> None:
         """Change some of the facts; parts are merged."""
         with self._lock:
             for name, value in changed.items():
                 old = self._facts.get(name)
-                merges = isinstance(value, dict) and isinstance(old, dict)
-                self._facts[name] = {**old, **value} if merges else value
+                if isinstance(value, dict) and isinstance(old, dict):
+                    self._facts[name] = {**old, **value}
+                else:
+                    self._facts[name] = value
 
     def end_in(self, left: timedelta, *, poll_after_s: int = 5) -> None:
         """Let the session end soon."""

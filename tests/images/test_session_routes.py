@@ -92,7 +92,9 @@ def body_of(reply: HTTPResponse) -> Any:
 
 def test_the_owner_sees_everything_and_all_tabs_share_an_answer(lab: FakeListener) -> None:
     async def scene(ask: Ask) -> None:
-        first, second = await asyncio.gather(ask("ada", "GET", "facts"), ask("ada", "GET", "facts"))
+        first, second = await asyncio.gather(
+            ask("ada", "GET", "facts"), ask("ada", "GET", "facts")
+        )
         seen = body_of(first)
         assert seen["answered"] is True
         assert (seen["viewer"], seen["image"]) == ("owner", "base")
@@ -138,7 +140,13 @@ def test_what_another_site_sends_is_refused(lab: FakeListener) -> None:
 
 def test_only_what_is_meant_is_passed_on(lab: FakeListener) -> None:
     async def scene(ask: Ask) -> None:
-        for path in ("labs/week-1/passed", "help/../done", "help/x", f"help/{HELP}/claim", "facts"):
+        for path in (
+            "labs/week-1/passed",
+            "help/../done",
+            "help/x",
+            f"help/{HELP}/claim",
+            "facts",
+        ):
             assert (await ask("ada", "PUT", path, {})).code in (404, 405), path
         assert (await ask("ada", "PUT", f"attachments/{HELP}/end", {})).code == 204
         assert (await ask("ada", "PUT", f"help/{HELP}", {"message": "x" * 20_000})).code == 413

@@ -87,7 +87,7 @@ class Listener:
         try:
             status, answer = await self._fetch(method, path, body)
             found = json.loads(answer) if answer else {}
-        except Exception as error:  # noqa: BLE001 - whatever it is, there was no answer
+        except Exception as error:  # Whatever it is, there was no answer.
             self._note(type(error).__name__)
             raise Away from error
         if not isinstance(found, dict) or not 200 <= status < 500:

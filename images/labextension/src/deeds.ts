@@ -131,7 +131,9 @@ export class Deeds {
 
   /** Go to another page when the session is gone: before, the hub would lead back here. */
   private async leave(address: string): Promise<void> {
-    const id = Notification.emit('The session is being stopped…', 'in-progress');
+    const id = Notification.emit('The session is being stopped…', 'in-progress', {
+      autoClose: false
+    });
     const until = performance.now() + STOPS_WITHIN_MS;
     while (performance.now() < until && (await this.server.isThere())) {
       await new Promise(resolve => window.setTimeout(resolve, LOOK_EVERY_MS));

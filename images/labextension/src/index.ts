@@ -44,7 +44,14 @@ function start(
   new Observing(app, watch);
   app.shell.add(new Banner(watch, deeds), 'header', { rank: 0 });
   const item = new StatusItem(watch, () => togglePanel(item, watch, deeds));
-  statusBar?.registerStatusItem('gpulab-session:hours', { item, align: 'right', rank: 0 });
+  statusBar?.registerStatusItem('gpulab-session:hours', {
+    item,
+    align: 'right',
+    rank: 0,
+    priority: 1,
+    isActive: () => item.isShown,
+    activeStateChanged: item.shownChanged
+  });
 }
 
 let popup: Popup | null = null;
@@ -57,5 +64,6 @@ function togglePanel(item: StatusItem, watch: SessionWatch, deeds: Deeds): void 
   }
   const body = new Panel(watch, deeds, () => popup?.dispose());
   popup = showPopup({ body, anchor: item, align: 'right', hasDynamicSize: true });
+  popup.addClass('gpulab-popup');
   body.node.focus();
 }

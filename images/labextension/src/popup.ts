@@ -86,7 +86,10 @@ export class Panel extends Widget {
       lines.push(['Used by it so far', `${hoursText(facts.chargedMgpuMs)} GPU-hours`]);
     }
     if (facts.endsAtMs !== null) {
-      lines.push(['It ends', [momentText(facts.endsAtMs, now), facts.endText].join(' ')]);
+      lines.push([
+        'It ends',
+        [momentText(facts.endsAtMs, now), facts.endText].filter(Boolean).join('. ')
+      ]);
     }
     lines.push(...gpuLines(facts, now));
     lines.push(

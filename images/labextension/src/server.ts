@@ -52,6 +52,8 @@ export class SessionServer {
   private send(path: string, init: RequestInit): Promise<Response> {
     const url = URLExt.join(this.settings.baseUrl, path);
     const signal = AbortSignal.timeout(WITHIN_MS);
-    return ServerConnection.makeRequest(url, { ...init, signal }, this.settings);
+    // Where the session is gone, the proxy leads to the hub's pages: no answer for us.
+    const given: RequestInit = { ...init, signal, redirect: 'manual' };
+    return ServerConnection.makeRequest(url, given, this.settings);
   }
 }

@@ -1,4 +1,5 @@
 /** The item in the status bar: hours left, what an hour costs, when the session ends. */
+import { type ISignal, Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 import { spokenMinutes } from './warnings';
 import type { SessionWatch } from './watch';
@@ -9,6 +10,10 @@ const LOW_MS = 15 * 60_000;
 export class StatusItem extends Widget {
   private readonly button = document.createElement('button');
   private readonly spoken = document.createElement('span');
+  private readonly shownSignal = new Signal<this, void>(this);
+
+  /** Whether the status bar shows it: to the owner, once there is something to say. */
+  isShown = false;
 
   constructor(
     private readonly watch: SessionWatch,
@@ -26,10 +31,18 @@ export class StatusItem extends Widget {
     this.draw();
   }
 
+  get shownChanged(): ISignal<this, void> {
+    return this.shownSignal;
+  }
+
   private draw(): void {
     const { facts, isAway, visitor } = this.watch;
     const left = this.watch.leftMs();
-    this.setHidden(visitor !== null || (facts === null && !isAway));
+    const isShown = visitor === null && (facts !== null || isAway);
+    if (isShown !== this.isShown) {
+      this.isShown = isShown;
+      this.shownSignal.emit();
+    }
     put(this.button, this.text());
     this.toggleClass('gpulab-low', !isAway && left !== null && left <= LOW_MS);
     const minutes = facts ? spokenMinutes(left, facts.warnMin) : null;
