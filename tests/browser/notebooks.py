@@ -33,6 +33,12 @@ def open_lab(chromium: Browser, lab: RunningLab, name: str, path: str = "") -> P
     return person
 
 
+def open_anew(page: Page) -> str:
+    """Open the session's page with no document open; return what the status bar says."""
+    page.goto(page.url.split("/lab")[0] + "/lab?reset")
+    return show_hours(page)
+
+
 def show_hours(page: Page) -> str:
     """Wait for the status bar's item; return what it says."""
     page.wait_for_selector(HOURS, timeout=_LOAD_MS)
@@ -47,6 +53,15 @@ def new_notebook(page: Page) -> None:
 def write(page: Page, words: str) -> None:
     page.click(CELL)
     page.keyboard.type(words)
+
+
+def save(page: Page) -> None:
+    """Save as people do; a new notebook is asked for its name, and keeps it."""
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1_500)
+    name = page.get_by_role("button", name="Rename and Save")
+    if name.is_visible():
+        name.click()
 
 
 def wait_for_notice(page: Page, words: str, *, within_s: float = 30) -> None:

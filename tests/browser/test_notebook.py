@@ -20,8 +20,10 @@ from tests.browser.notebooks import (
     CELL,
     HOURS,
     new_notebook,
+    open_anew,
     open_lab,
     press,
+    save,
     show_hours,
     wait_for_file,
     wait_for_notice,
@@ -54,13 +56,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, listener: FakeListener) -> Ite
 
 @pytest.fixture
 def ada(lab: RunningLab, listener: FakeListener, chromium: Browser) -> Iterator[Person]:
-    """Ada at a new notebook in her running session, with hours enough."""
+    """Ada at her running session, with hours enough."""
     listener.reset()
     if not lab.logged_in("ada").is_running():
         lab.logged_in("ada").start("cpu", within_s=180)
     one = open_lab(chromium, lab, "ada", "?reset")
     show_hours(one.page)
-    new_notebook(one.page)
     yield one
     one.leave()
 
@@ -80,11 +81,11 @@ def test_the_hours_fall_and_the_clock_of_the_browser_does_not_matter(
     page = ada.page
     assert hours_of(page) == pytest.approx(10, abs=0.1)
     listener.say(flavor={"weight_mgpu": 8000})
-    page.reload()
+    open_anew(page)
     before = hours_of(page)
     wait_for("fewer hours", lambda: hours_of(page) < before, within_s=20)
     listener.end_in(timedelta(minutes=90))
-    page.reload()
+    open_anew(page)
     page.wait_for_selector(f"{HOURS}:has-text('until')")
     page.click(HOURS)
     said = page.inner_text(".gpulab-panel")
@@ -99,8 +100,8 @@ def test_the_end_is_announced_counted_down_saved_for_and_explained(
     page = ada.page
     listener.say(session={"end_text": "Your hours of this week are used up."})
     listener.end_in(timedelta(seconds=110))
-    page.reload()
-    show_hours(page)
+    open_anew(page)
+    new_notebook(page)
     wait_for_notice(page, "Your session ends in 2 minutes", within_s=40)
     wait_for_notice(page, "This session ends in 1:")
     write(page, "unsaved = 6 * 7")
@@ -109,7 +110,7 @@ def test_the_end_is_announced_counted_down_saved_for_and_explained(
     wait_for_notice(page, "Your session ends in one minute")
     page.wait_for_selector("text=Your session has ended", timeout=90_000)
     assert "used up" in page.inner_text(".jp-Dialog")
-    page.get_by_role("button", name="Go on on a CPU").click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Go on on a CPU").click()
     # The books would end it now.
     lab.logged_in("ada").stop(within_s=60)
     page.wait_for_url("**/user/ada/lab*", timeout=180_000)
@@ -124,6 +125,7 @@ def test_going_on_without_a_gpu_saves_and_releases_first(
     ada: Person, listener: FakeListener, lab: RunningLab, home: Path
 ) -> None:
     page = ada.page
+    new_notebook(page)
     write(page, "kept = 1")
     press(page, "Release the GPU now", "Cancel")
     assert listener.told == []
@@ -140,6 +142,7 @@ def test_a_ta_is_asked_and_a_visitor_is_shown_and_sent_out(
     ada: Person, listener: FakeListener
 ) -> None:
     page = ada.page
+    new_notebook(page)
     press(page, "Ask a TA")
     page.fill(".gpulab-question textarea", "The loss is NaN")
     page.get_by_role("button", name="Ask", exact=True).click()
@@ -153,7 +156,7 @@ def test_a_ta_is_asked_and_a_visitor_is_shown_and_sent_out(
     page.get_by_role("button", name="Withdraw the question").click()
     wait_for("it is withdrawn", lambda: listener.told[-1][0].endswith("/withdraw"), within_s=30)
     listener.say(attached=[VISIT])
-    page.reload()
+    open_anew(page)
     page.wait_for_selector("text=tomas observes your session", timeout=120_000)
     page.get_by_role("button", name="End the visit").click()
     page.wait_for_selector(".gpulab-banner >> text=tomas", state="hidden")
@@ -165,10 +168,11 @@ def test_p30_a_lab_that_is_away_nags_nobody_and_editing_goes_on(
     ada: Person, listener: FakeListener, home: Path, mood: Mood
 ) -> None:
     page = ada.page
+    new_notebook(page)
     listener.mood = mood
     page.wait_for_selector(f"{HOURS}:has-text('GPU hours: no answer')", timeout=60_000)
     write(page, f"usable = '{mood}'")
-    page.keyboard.press("Control+s")
+    save(page)
     wait_for_file(home, f"usable = '{mood}'", within_s=20)
     assert page.get_by_text("no answer").count() == 1
     listener.mood = "well"
@@ -196,8 +200,9 @@ def test_a_tab_asks_every_half_minute_and_never_while_it_is_hidden(
 def test_p34_an_observer_reads_and_a_co_editor_writes(
     ada: Person, lab: RunningLab, listener: FakeListener, chromium: Browser, home: Path
 ) -> None:
+    new_notebook(ada.page)
     write(ada.page, "mine = 1")
-    ada.page.keyboard.press("Control+s")
+    save(ada.page)
     name = wait_for_file(home, "mine = 1", within_s=20).name
     attached = _attach(lab, "observe")
     tomas = open_lab(chromium, lab, "tomas", f"/tree/{name}")
@@ -219,7 +224,7 @@ def test_p34_an_observer_reads_and_a_co_editor_writes(
     page.wait_for_selector("text=You edit together with ada", timeout=120_000)
     page.wait_for_selector(CELL)
     write(page, "together = 2; ")
-    page.keyboard.press("Control+s")
+    save(page)
     wait_for_file(home, "together = 2", within_s=20)
     # What an observer's JupyterLab may not ask is refused, and the console says so.
     tomas.complaints.clear()
