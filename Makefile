@@ -85,6 +85,7 @@ lock: ## Lock all dependencies anew (ARGS=--upgrade for newer ones)
 .PHONY: clean
 clean: ## Remove what was installed and cached here; the lab's state in .state stays
 	@rm -rf .venv node_modules build *.egg-info .setup.lock .setup.log \
+		images/labextension/node_modules images/labextension/built \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

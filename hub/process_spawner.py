@@ -20,8 +20,8 @@ from hub.leased import Leased
 from hub.names import safe_name
 from hub.refusals import Refused
 
-# What the base image has in it; a session as a process takes it from the project's folder.
-SESSION_PART = Path(__file__).parents[1] / "images" / "base" / "session"
+# What the base image has as a wheel; sessions as processes take it from the project's folder.
+SESSION_PART = Path(__file__).parents[1] / "images" / "labextension"
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
@@ -257,11 +257,16 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _session_part() -> dict[str, str]:
-    """Return what makes the server load the part that keeps visitors; images have it inside."""
+    """Return what makes the server load its part of the lab; images have it inside."""
     if not SESSION_PART.is_dir():
         # Installed without the project's folder: then nobody can attach to these sessions.
         return {}
-    return {"PYTHONPATH": str(SESSION_PART), "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc")}
+    return {
+        "PYTHONPATH": str(SESSION_PART),
+        "JUPYTER_CONFIG_PATH": str(SESSION_PART / "jupyter-config"),
+        # The browser's part, where it is built (scripts/build-labextension.sh).
+        "JUPYTER_PATH": str(SESSION_PART / "built"),
+    }
 
 
 def _is_alive(start: dict[str, Any]) -> bool:

@@ -26,9 +26,10 @@ group "programs" {
 }
 
 target "base" {
-  context = "images/base"
-  args    = { BASE_IMAGE = BASE_IMAGE }
-  tags    = ["gpulab/base:latest"]
+  context    = "."
+  dockerfile = "images/base/Dockerfile"
+  args       = { BASE_IMAGE = BASE_IMAGE }
+  tags       = ["gpulab/base:latest"]
 }
 
 # "contexts" makes the image below first, and uses it wherever it was built.

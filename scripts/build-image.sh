@@ -63,6 +63,13 @@ sources() {
             # What a folder of Python programs has beside them is no source.
             find api gate hub lab quota -type f ! -path '*/__pycache__/*' 2>/dev/null || true
             ;;
+        base)
+            cd images
+            find base labextension -type f ! -name '*.in' ! -path '*/__pycache__/*' \
+                ! -path '*/node_modules/*' ! -path 'labextension/built/*' \
+                ! -path 'labextension/build/*' ! -path 'labextension/tests/*' \
+                ! -path '*.egg-info/*' | sed 's|^|images/|'
+            ;;
         *) find "images/$name" -type f ! -name '*.in' ! -path '*/__pycache__/*' ;;
     esac
 }
@@ -139,6 +146,7 @@ labels() {
 build() {
     case $name in
         hub | api | proxy) set -- --target "$name" -f "$root/images/lab/Dockerfile" "$root" ;;
+        base) set -- -f "$root/images/base/Dockerfile" "$root" ;;
         *) set -- "$root/images/$name" ;;
     esac
     # shellcheck disable=SC2046,SC2086 # one word a line, see above

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Locks every dependency anew, with hashes: requirements/*.txt from *.in, and package-lock.json.
+# Locks every dependency anew, with hashes: requirements/*.txt from *.in, and the locks of npm.
 # Pass --upgrade for newer versions than the present ones.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -42,8 +42,11 @@ lock_image() {
 for name in base/requirements pytorch/torch pytorch/requirements huggingface/requirements; do
     lock_image "images/$name" "$@"
 done
-say "Locking package-lock.json"
-npm install --package-lock-only >/dev/null
-if grep -q '"resolved"' package-lock.json; then
-    fail "package-lock.json names a download host; .npmrc should keep it from that"
-fi
+lock images/labextension/requirements --constraint requirements/lab.txt "$@"
+for folder in . images/labextension; do
+    say "Locking $folder/package-lock.json"
+    (cd "$folder" && npm install --package-lock-only >/dev/null)
+    if grep -q '"resolved"' "$folder/package-lock.json"; then
+        fail "$folder/package-lock.json names a download host; .npmrc should keep it from that"
+    fi
+done

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes what the lab runs on: .venv with the locked Python packages, and the locked proxy from npm.
+# Makes what the lab runs on: .venv with the locked Python packages, the locked proxy from npm, and
+# the notebook's part of the lab.
 # Usage: scripts/setup.sh [lab|dev]. Safe to run again and at the same time; later runs do nothing.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -117,3 +118,4 @@ make_venv
 install_python_packages
 install_node
 install_proxy
+scripts/build-labextension.sh "$kind"

@@ -15,8 +15,11 @@ from contextlib import suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from jupyter_client.manager import start_new_kernel
+from jupyter_core.paths import jupyter_path
+from jupyterlab_server.config import get_federated_extensions
 
 HUB_PORT, SESSION_PORT = 18081, 18888
 PREFIX = "/user/smoke/"
@@ -25,6 +28,7 @@ START_S = 90
 EXTENSIONS = {
     "collaboration": ("PUT", "api/collaboration/session/a.ipynb"),
     "nbgitpuller": ("GET", "git-pull"),
+    "the lab's own": ("GET", "gpulab/facts"),
     "no such route": ("GET", "api/nothing-of-this-name"),
 }
 
@@ -65,6 +69,8 @@ def start_session() -> subprocess.Popen[bytes]:
         "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{PREFIX}oauth_callback",
         "JUPYTERHUB_USER": "smoke",
         "JUPYTERHUB_SERVER_NAME": "",
+        # Nobody is there: what is shown without the lab's answer is what this proves.
+        "GPULAB_SESSION_API": "http://127.0.0.1:9/session/v1",
     }
     log = Path("/tmp/session.log").open("wb")  # noqa: S108, SIM115 - the child's, in a container
     return subprocess.Popen(
@@ -96,6 +102,16 @@ def wait_for(session: subprocess.Popen[bytes]) -> float:
     sys.exit("the session did not start:\n" + Path("/tmp/session.log").read_text()[-2000:])  # noqa: S108
 
 
+def notebook_parts() -> set[str]:
+    """Return what JupyterLab loads into the page beside its own parts."""
+    found = get_federated_extensions(jupyter_path("labextensions"))
+    return {name for name, one in found.items() if _is_whole(one)}
+
+
+def _is_whole(one: dict[str, Any]) -> bool:
+    return (Path(one["ext_path"]) / one["jupyterlab"]["_build"]["load"]).is_file()
+
+
 def compute() -> str:
     """Run a cell in a kernel, as a notebook does."""
     manager, client = start_new_kernel(kernel_name="python3")
@@ -123,6 +139,8 @@ def main() -> None:
     finally:
         session.terminate()
         session.wait(timeout=30)
+    parts = notebook_parts()
+    assert "gpulab-session" in parts, f"the notebook's part of the lab is missing: {parts}"
     result = compute()
     assert result == "42", result
     print(f"a kernel computes 6 * 7 = {result}")

@@ -100,8 +100,9 @@ def test_both_ways_of_building_know_all_images() -> None:
         assert re.search(rf"^    .*\b{name}\b.*\) ", script, re.MULTILINE), name
 
 
-def test_the_builds_context_has_no_state_and_no_secrets() -> None:
-    ignored = (code.ROOT / "images/lab/Dockerfile.dockerignore").read_text().splitlines()
+@pytest.mark.parametrize("image", ["base", "lab"])
+def test_the_builds_context_has_no_state_and_no_secrets(image: str) -> None:
+    ignored = (code.ROOT / "images" / image / "Dockerfile.dockerignore").read_text().splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
     assert rules[0] == "*", "everything is left out but what is named"
     named = {line[1:].split("/")[0] for line in rules if line.startswith("!")}

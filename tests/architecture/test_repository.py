@@ -20,7 +20,8 @@ SECRETS = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY|\bghp_[A-Za-z0-9]{20}|\bAKIA[A-Z
 REQUIREMENTS = code.ROOT / "requirements"
 IMAGE_LOCKS = ["images/base/requirements", "images/pytorch/torch", "images/pytorch/requirements",
                "images/huggingface/requirements"]  # fmt: skip
-LOCKS = ["requirements/lab", "requirements/dev", "requirements/node", *IMAGE_LOCKS]
+LOCKS = ["requirements/lab", "requirements/dev", "requirements/node",
+         "images/labextension/requirements", *IMAGE_LOCKS]  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PATHS, DOWNLOAD_HOSTS, SECRETS])
@@ -79,9 +80,14 @@ def test_an_image_adds_only_what_the_images_below_have_not() -> None:
     assert sorted(one for one in set(names) if names.count(one) > 1) == []
 
 
-def test_the_proxys_lock_names_no_host() -> None:
-    packages = json.loads((code.ROOT / "package-lock.json").read_text())["packages"]
-    assert any(name.endswith("configurable-http-proxy") for name in packages)
+@pytest.mark.parametrize(
+    ("lock", "has"),
+    [("package-lock.json", "configurable-http-proxy"),
+     ("images/labextension/package-lock.json", "esbuild")],
+)  # fmt: skip
+def test_the_locks_of_npm_name_no_host(lock: str, has: str) -> None:
+    packages = json.loads((code.ROOT / lock).read_text())["packages"]
+    assert any(name.endswith(has) for name in packages)
     for name, one in packages.items():
         assert "resolved" not in one, name
         assert not name or "integrity" in one, name

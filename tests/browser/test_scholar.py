@@ -66,6 +66,7 @@ def test_a_scholar_waits_leaves_the_line_works_and_stops(people: People, lab: Ru
     ada.look_around()
     _choose(page, lab, "cpu", lambda: None)
     page.wait_for_url("**/lab*", timeout=60_000)
+    page.wait_for_selector(".gpulab-status button", timeout=60_000)
     page.goto(f"{lab.address}/hub/home")
     page.wait_for_selector("#lab-sessions dl")
     ada.look_around()

@@ -91,7 +91,8 @@ def test_p34_a_session_keeps_its_visitors_with_the_real_jupyter_collaboration(
 def test_p34_an_observer_who_could_write_is_found(engine: Engine) -> None:
     """The negative control: the same without the part that drops changes."""
     without = (
-        "cp -r /srv/session /tmp/other && "
+        "mkdir /tmp/other && "
+        "cp -r /srv/venv/lib/python3*/site-packages/gpulab_session /tmp/other && "
         "sed -i 's/if not only_reads(message)/if False/' "
         "/tmp/other/gpulab_session/documents.py && "
         "PYTHONPATH=/tmp/other python /srv/smoke/visitors.py"

@@ -1,12 +1,10 @@
 """The part of a session that keeps its visitors: its rules, what it believes, and for how long."""
 
 import asyncio
-import importlib.util
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,17 +12,13 @@ from tornado.web import HTTPError
 
 from hub.process_spawner import SESSION_PART
 from tests.architecture import code
+from tests.images.session_part import on_the_path, part
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _on_the_path() -> Iterator[None]:
-    sys.path.insert(0, str(SESSION_PART))
-    yield
-    sys.path.remove(str(SESSION_PART))
-
-
-def part(name: str) -> ModuleType:
-    return importlib.import_module(f"gpulab_session.{name}")
+    with on_the_path():
+        yield
 
 
 OBSERVES = ("tomas", "observe")
@@ -44,6 +38,7 @@ def refusal(visit: tuple[str, str] | None, method: str, path: str, why: str = ""
         ("GET", "api/contents/a%20b.ipynb"), ("HEAD", "files/a.png"), ("GET", "api/kernels"),
         ("GET", "api/kernels/1-2"), ("GET", "api/sessions"), ("GET", "api/me"),
         ("GET", "api/events/subscribe"), ("GET", "api/collaboration/room/text:file:1"),
+        ("GET", "gpulab/facts"),
         ("PUT", "api/collaboration/session/a.ipynb"), ("GET", "oauth_callback"),
     ],
 )  # fmt: skip
@@ -63,6 +58,7 @@ def test_p34_observers_read(method: str, path: str) -> None:
         ("PUT", "api/collaboration/fork/1"), ("PUT", "api/collaboration/undo_redo/1"),
         ("GET", "api/collaboration/timeline/a"), ("GET", "api/%6Bernels/1/channels"),
         ("GET", "lab\n/x"), ("GET", "a-route-of-tomorrow"), ("OPTIONS", "api/contents"),
+        ("PUT", "gpulab/done"), ("PUT", "gpulab/facts"), ("GET", "gpulab/other"),
     ],
 )  # fmt: skip
 def test_p34_observers_change_and_run_nothing(method: str, path: str) -> None:
@@ -199,6 +195,6 @@ def test_whose_a_token_is_is_remembered_for_seconds_unless_it_is_the_owners(
 
 
 def test_sessions_as_processes_load_the_part() -> None:
-    folder = SESSION_PART / "etc" / "jupyter_server_config.d"
+    folder = SESSION_PART / "jupyter-config" / "jupyter_server_config.d"
     assert "gpulab_session.extension" in (folder / "gpulab_session.json").read_text()
     assert Path(str(part("extension").__file__)).is_relative_to(SESSION_PART)

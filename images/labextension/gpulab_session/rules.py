@@ -18,7 +18,7 @@ _READS = re.compile(
     | lab(/(?!api/(build|extensions)).*)? | static/.* | favicon\.ico | kernelspecs/.* | files/.*
     | api/? | api/(me|status|spec\.yaml) | api/(contents|kernelspecs|config)(/.*)?
     | api/(kernels|sessions|terminals)(/[^/]+)?
-    | api/events/subscribe | api/collaboration/room/.*
+    | api/events/subscribe | api/collaboration/room/.* | gpulab/facts
     """,
     re.VERBOSE,
 )

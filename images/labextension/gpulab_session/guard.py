@@ -49,6 +49,11 @@ class Guard:
         visit = self._visits.now().get(name)
         return name == self._owner or (visit is not None and visit.may_write)
 
+    def mode_of(self, name: str) -> str:
+        """Say how somebody visits: `observe` or `co_edit`; "" who does not."""
+        visit = self._visits.now().get(name)
+        return "" if visit is None else str(visit.mode)
+
     async def run(self) -> None:
         """Tell the lab that visitors are kept here, then close what visitors may not have open."""
         pause_s = _FIRST_PAUSE_S
