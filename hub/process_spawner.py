@@ -89,7 +89,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             # By this mark the runtime finds what outlives a killed keeper.
             "GPULAB_LEASE": self.lease_id,
         }
-        return env | _session_part() | self.gpu_advice()
+        return env | _session_part(env.get("PATH", "")) | self.gpu_advice()
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
@@ -233,12 +233,17 @@ class ProcessSpawner(Attentive, Leased, Spawner):
         return data[-_LOG_TAIL_BYTES:].decode(errors="replace")
 
 
-def _session_part() -> dict[str, str]:
-    """Return what makes the server load the part that keeps visitors; images have it inside."""
+def _session_part(path: str) -> dict[str, str]:
+    """Return what makes the server load the part that keeps visitors; images have it inside.
+
+    And what scholars' programs have from it: `gpulab_session` and the command `gpulab-session`.
+    """
     if not SESSION_PART.is_dir():
         # Installed without the project's folder: then nobody can attach to these sessions.
         return {}
-    return {"PYTHONPATH": str(SESSION_PART), "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc")}
+    return {"PYTHONPATH": str(SESSION_PART), "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc"),
+            "PATH": os.pathsep.join((str(SESSION_PART / "bin"), path)).strip(os.pathsep),
+            }  # fmt: skip
 
 
 def _is_alive(start: dict[str, Any]) -> bool:
