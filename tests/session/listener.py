@@ -26,6 +26,7 @@ class Listener:
         self.now = NOW
         self.ends_at: datetime | None = NOW + timedelta(hours=2, minutes=13)
         self.state = "active"
+        self.end_text: str | None = None
         self.is_gpu = True
         self.use: dict[str, Any] | None = None
         self.help: dict[str, Any] | None = None
@@ -34,6 +35,7 @@ class Listener:
         self.may_keep = True
         self.is_done = False
         self.has_lease = True
+        self.held_ms = 0
         self.lines: list[tuple[str, int]] = [("week 5", 36_000), ("charged", -24_300)]
         self.poll_after_s: Any = 30
         self.stopped = threading.Event()
@@ -48,7 +50,7 @@ class Listener:
             "balance": {"available_hours": "3.25", "granted_hours": "10.00",
                         "resets_at": (self.now + timedelta(days=6)).isoformat()},
             "session": {"lease_id": "x", "state": self.state, "charged_hours": "0.50",
-                        "ends_at": at, "end_text": "Your hours end then."},
+                        "ends_at": at, "end_text": self.end_text},
             "use": self.use, "help": self.help, "labs_passed": self.passed,
         }  # fmt: skip
 
@@ -61,8 +63,10 @@ class Listener:
             lines = [{"text": text, "hours": f"{ms / 10_000:.2f}", "amount_mgpu_ms": ms}
                      for text, ms in self.lines]  # fmt: skip
             total = sum(ms for _, ms in self.lines)
-            return 200, {"lines": lines, "available_hours": f"{total / 10_000:.2f}",
-                         "available_mgpu_ms": total}  # fmt: skip
+            left = total - self.held_ms
+            return 200, {"lines": lines, "balance_hours": f"{total / 10_000:.2f}",
+                         "balance_mgpu_ms": total, "available_hours": f"{left / 10_000:.2f}",
+                         "available_mgpu_ms": left}  # fmt: skip
         if method != "PUT":
             return problem(405, "method_not_allowed", "Only PUT.")
         return self._put(path, body)

@@ -35,7 +35,7 @@ def test_what_is_left_and_when_it_ends(lab: Listener, run: Any) -> None:
         "3.25 GPU-hours left of 10.00 this week. The next ones come in 6 days "
         "(Sun 07 Feb 12:00 UTC).\n"
         "A quarter of a GPU: 0.50 GPU-hours so far. It ends in 2 h 13 min (14:13 UTC) at the "
-        "latest. Your hours end then.\n"), "")  # fmt: skip
+        "latest.\n"), "")  # fmt: skip
     status, out, _ = run("left", "--json")
     assert (status, json.loads(out)) == (0, lab.facts())
     lab.is_gpu, lab.ends_at = False, None
@@ -47,11 +47,11 @@ def test_a_gpu_that_goes_soon_is_said(lab: Listener, run: Any) -> None:
     assert "goes to others in 9 min (12:09 UTC)" in run("left")[1]
     assert run("extend") == (0, "The GPU is kept for you until 12:30 UTC.\n", "")
     lab.use = {"state": "active", "kept_until": (NOW + timedelta(minutes=30)).isoformat()}
-    lab.state = "stopping"
+    lab.state, lab.end_text = "stopping", "Its hours were used up."
     said = run("left")[1]
     assert "kept for you until in 30 min" not in said
     assert "kept for you for 30 min more (12:30 UTC)" in said
-    assert "being stopped now" in said
+    assert "being stopped now. Save your work. Its hours were used up.\n" in said
 
 
 def test_why_is_lines_that_sum(lab: Listener, run: Any) -> None:
@@ -59,6 +59,10 @@ def test_why_is_lines_that_sum(lab: Listener, run: Any) -> None:
     assert (status, out) == (0, " 3.60  week 5\n-2.43  charged\n 1.17  GPU-hours left\n")
     hours = [float(line.split()[0]) for line in out.splitlines()]
     assert sum(hours[:-1]) == pytest.approx(hours[-1])
+    lab.held_ms = 1_700
+    assert run("why")[1].splitlines()[2:] == [
+        " 1.17  balance", " 1.00  GPU-hours left, the rest is set aside for sessions",
+    ]  # fmt: skip
 
 
 def test_help_is_asked_for_and_taken_back(lab: Listener, run: Any, home: Path) -> None:

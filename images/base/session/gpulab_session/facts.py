@@ -70,13 +70,13 @@ def _left_lines(body: dict[str, Any], facts: Facts) -> Iterator[str]:
     title = clean(flavor.get("title") or flavor.get("name") or "this session")
     used = clean(session.get("charged_hours") or "0.00")
     end = f"It ends {instant_text(facts.ends_at, now)} at the latest." if facts.ends_at else ""
-    reason = f" {clean(session['end_text'])}" if facts.ends_at and session.get("end_text") else ""
     if flavor.get("is_gpu"):
-        yield f"{title}: {used} GPU-hours so far. {end or 'No end is set.'}{reason}"
+        yield f"{title}: {used} GPU-hours so far. {end or 'No end is set.'}"
     else:
-        yield f"{title}: costs nothing. {end}{reason}".strip()
+        yield f"{title}: costs nothing. {end}".strip()
     if facts.is_stopping:
-        yield "This session is being stopped now. Save your work."
+        why = clean(session.get("end_text") or "")
+        yield f"This session is being stopped now. Save your work. {why}".strip()
     use = body.get("use") or {}
     if use.get("release_at"):
         when = instant_text(_instant(use["release_at"]), now)
@@ -106,12 +106,16 @@ def why_lines(body: dict[str, Any]) -> list[str]:
     """
     try:
         rows = [(clean(one["hours"]), clean(one["text"])) for one in body["lines"]]
-        total = clean(body["available_hours"])
-    except (KeyError, TypeError) as error:
+        left = clean(body["available_hours"])
+        total = clean(body.get("balance_hours", left))
+    except (KeyError, TypeError, AttributeError) as error:
         raise Away(code="nonsense") from error
-    width = max(len(hours) for hours, _ in [*rows, (total, "")])
-    lines = [f"{hours:>{width}}  {text}" for hours, text in rows]
-    return [*lines, f"{total:>{width}}  GPU-hours left"]
+    if total == left:
+        rows.append((left, "GPU-hours left"))
+    else:
+        rows += [(total, "balance"), (left, "GPU-hours left, the rest is set aside for sessions")]
+    width = max(len(hours) for hours, _ in rows)
+    return [f"{hours:>{width}}  {text}" for hours, text in rows]
 
 
 def kept_line(body: dict[str, Any]) -> str:
