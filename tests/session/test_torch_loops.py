@@ -6,6 +6,7 @@ The real PyTorch does the same in tests/images/test_session_scripts.py.
 import pickle
 import random
 import sys
+from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -103,7 +104,9 @@ def test_no_time_at_all_is_no_step(
     assert not (tmp_path / "run.pt").exists()
 
 
-def test_it_saves_from_time_to_time(tmp_path: Path, torch: Any) -> None:
+def test_it_saves_from_time_to_time(
+    tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved: list[int] = []
     save = torch.save
 
@@ -114,6 +117,12 @@ def test_it_saves_from_time_to_time(tmp_path: Path, torch: Any) -> None:
     torch.save = counted
     train(tmp_path / "run.pt", every_minutes=0)
     assert saved == [*range(1, 22), 21]
+    # A second for each look at the clock: an epoch is shorter than the time between saves.
+    monkeypatch.setattr(part("torch_loops"), "time", SimpleNamespace(monotonic=count().__next__))
+    saved.clear()
+    train(tmp_path / "other.pt", every_minutes=8 / 60)
+    assert saved == [8, 16, 21]
+    assert "fewer saves" in capsys.readouterr().out
 
 
 def test_a_full_disk_leaves_the_last_whole_save(tmp_path: Path, torch: Any) -> None:

@@ -49,6 +49,7 @@ class TorchLoop:
         self._every_s = every_s
         self._parts = parts
         self._in_epoch = 0
+        self._saved_at_s = 0.0
         self._randomness: Any = None
 
     @property
@@ -66,6 +67,7 @@ class TorchLoop:
             if budget.nearly_over():
                 say(f"No step is done: {budget.why_over()}.")
                 return
+            self._saved_at_s = time.monotonic()
             while not self.is_done:
                 yield from self._one_epoch(budget)
                 if self._in_epoch:
@@ -85,7 +87,6 @@ class TorchLoop:
             continue
         if is_resumed:
             _set_randomness(now)
-        saved_at_s = time.monotonic()
         for batch in batches:
             yield batch
             self.step += 1
@@ -95,9 +96,8 @@ class TorchLoop:
                 say(f"Saved in {self._path} after step {self.step} in epoch {self.epoch + 1} of "
                     f"{self._epochs}: {budget.why_over()}. Run it again to go on.")  # fmt: skip
                 return
-            if time.monotonic() - saved_at_s >= self._every_s:
+            if time.monotonic() - self._saved_at_s >= self._every_s:
                 self._save()
-                saved_at_s = time.monotonic()
         self.epoch, self._in_epoch, self._randomness = self.epoch + 1, 0, None
 
     def _save(self) -> None:
@@ -123,8 +123,9 @@ class TorchLoop:
         finally:
             with suppress(OSError):
                 unfinished.unlink()
-        took_s = time.monotonic() - began_s
-        if took_s > self._every_s / 10:
+        self._saved_at_s = time.monotonic()
+        took_s = self._saved_at_s - began_s
+        if took_s > self._every_s / 10 > 0:
             say(f"Saving takes {span_text(took_s)}; fewer saves (every_minutes) would cost less.")
 
     def _resume(self) -> None:
