@@ -8,6 +8,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from api.datasets import DatasetError
 from api.gpus.devices import InventoryUnavailable
 from api.runtimes.protocol import RuntimeUnavailable
 from api.settings import CannotStart
@@ -43,7 +44,8 @@ def plain_exit() -> Iterator[None]:
     except BooksUnavailable as error:
         _say(f"The database of the books does not answer: {error}")
         raise SystemExit(BOOKS_AWAY) from None
-    except (CannotStart, LabFileError, InventoryUnavailable, RuntimeUnavailable) as error:
+    except (CannotStart, DatasetError, LabFileError, InventoryUnavailable,
+            RuntimeUnavailable) as error:  # fmt: skip
         raise SystemExit(_say(str(error))) from None
     except OSError as error:
         raise SystemExit(_say(f"{error.strerror or error}: {error.filename}")) from None

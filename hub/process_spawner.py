@@ -92,7 +92,7 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             "CUDA_VISIBLE_DEVICES": gpu,
         }
         # By the lease the runtime finds what outlives a killed keeper.
-        return env | self.lab_variables() | _session_part() | self.gpu_advice()
+        return env | self.lab_variables() | _session_part(env.get("PATH", "")) | self.gpu_advice()
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
@@ -256,8 +256,11 @@ def _record(path: Path) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _session_part() -> dict[str, str]:
-    """Return what makes the server load its part of the lab; images have it inside."""
+def _session_part(path: str) -> dict[str, str]:
+    """Return what makes the server load its part of the lab; images have it inside.
+
+    And what scholars' programs have from it: `gpulab_session` and the command `gpulab-session`.
+    """
     if not SESSION_PART.is_dir():
         # Installed without the project's folder: then nobody can attach to these sessions.
         return {}
@@ -266,6 +269,7 @@ def _session_part() -> dict[str, str]:
         "JUPYTER_CONFIG_PATH": str(SESSION_PART / "jupyter-config"),
         # The browser's part, where it is built (scripts/build-labextension.sh).
         "JUPYTER_PATH": str(SESSION_PART / "built"),
+        "PATH": os.pathsep.join((str(SESSION_PART / "bin"), path)).strip(os.pathsep),
     }
 
 

@@ -5,14 +5,23 @@ folder: names of versions, their files, and locks. So the scholar's cache gets f
 whose files are links to the shared ones. What is shared is neither fetched nor stored again; what
 a scholar fetches besides, or fetches anew, is in the own home. An overlay of file systems would do
 the same, but nobody may mount one in a session.
+
+Where the hub of the models cannot be reached, the libraries are told so: otherwise they ask for
+every file of a model that is there, and wait for minutes before they believe that nobody answers.
 """
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 _REPOSITORIES = ("models--*", "datasets--*", "spaces--*")
+_HUB = "https://huggingface.co"
+# How long a session's start may wait for that; a name that nobody answers for takes longer alone.
+_REACHED_WITHIN_S = 1.5
 
 
 def own_cache(environment: Mapping[str, str]) -> Path:
@@ -61,6 +70,39 @@ def _lay(shared: Path, own: Path, file: Path) -> bool:
     return True
 
 
+def is_offline(environment: Mapping[str, str], cache: Path) -> bool:
+    """Tell whether models that are here would be asked for where nobody answers."""
+    if environment.get("HF_HUB_OFFLINE"):
+        # Said already, one way or the other.
+        return False
+    if any(environment.get(name) for one in ("https_proxy", "http_proxy", "all_proxy")
+           for name in (one, one.upper())):  # fmt: skip
+        # A proxy knows the way, and takes its time to say that there is none.
+        return False
+    has_some = any(True for pattern in _REPOSITORIES for _ in cache.glob(pattern))
+    return has_some and not _is_reached(environment.get("HF_ENDPOINT") or _HUB)
+
+
+def _is_reached(address: str) -> bool:
+    """Tell whether somebody listens at an address; nothing is said to them."""
+    parts = urlsplit(address)
+    found: list[tuple[str, int]] = []
+
+    def connect() -> None:
+        place = parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443)
+        try:
+            socket.create_connection(place, timeout=_REACHED_WITHIN_S).close()
+        except OSError:
+            return
+        found.append(place)
+
+    # Looking a name up has no time limit of its own.
+    asking = Thread(target=connect, daemon=True)
+    asking.start()
+    asking.join(_REACHED_WITHIN_S)
+    return bool(found)
+
+
 def main() -> None:
     """Link, and become the session; whatever is wrong with the cache, the session starts."""
     if shared := os.environ.get("GPULAB_MODELS"):
@@ -68,6 +110,12 @@ def main() -> None:
             link(Path(shared), own_cache(os.environ))
         except OSError as error:
             print(f"the shared models are not linked: {error}", file=sys.stderr)  # noqa: T201 - its log
+    try:
+        if is_offline(os.environ, own_cache(os.environ)):
+            os.environ["HF_HUB_OFFLINE"] = "1"
+            print("the hub of the models cannot be reached: HF_HUB_OFFLINE=1", file=sys.stderr)  # noqa: T201 - its log
+    except (OSError, ValueError) as error:
+        print(f"whether models can be fetched is not known: {error}", file=sys.stderr)  # noqa: T201 - its log
     if len(sys.argv) > 1:
         os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - as it was asked for
 

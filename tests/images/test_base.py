@@ -77,6 +77,15 @@ def test_the_image_says_what_it_is(engine: Engine) -> None:
     assert "gpulab.source" in labels
 
 
+def test_scholars_scripts_find_the_command_and_the_package(engine: Engine) -> None:
+    status, text = _output(engine, "gpulab-session", "left")
+    assert (status, "no session of a lab" in text) == (4, True), text
+    words = "import gpulab_session as g; g.passed('week-4'); print(0 < g.budget(1).left_s() <= 60)"
+    status, text = _output(engine, "python", "-c", words)
+    assert (status, text.splitlines()[-1]) == (0, "True"), text
+    assert text.startswith("week-4 is passed.")
+
+
 @pytest.mark.long
 def test_p34_a_session_keeps_its_visitors_with_the_real_jupyter_collaboration(
     engine: Engine,

@@ -1,6 +1,7 @@
 """The shared models under a scholar's own cache: laid out by links, used by the real library."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def start_session(shared: Path, home: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(PROGRAM), "echo", "the session"], text=True, check=True,
         capture_output=True, env={"PATH": "/usr/bin:/bin", "HOME": str(home),
-                                  "GPULAB_MODELS": str(shared)},
+                                  "GPULAB_MODELS": str(shared), "HF_HUB_OFFLINE": "0"},
     )  # fmt: skip
     assert done.stdout == "the session\n"
     return done.stderr
@@ -67,6 +68,31 @@ def test_a_cache_that_cannot_be_written_does_not_keep_the_session_from_starting(
     publish(tmp_path / "shared", OLD, config="a")
     (tmp_path / "home").write_text("no folder")
     assert "not linked" in start_session(tmp_path / "shared", tmp_path / "home")
+
+
+def told_offline(home: Path, **more: str) -> str:
+    """Return what a session is told of the hub of the models, which nobody is at."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(PROGRAM), "sh", "-c", 'echo "$HF_HUB_OFFLINE"'],
+        text=True, check=True, capture_output=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "HF_ENDPOINT": "http://127.0.0.1:1",
+             **more},
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_where_the_hub_of_the_models_is_away_the_libraries_are_told(tmp_path: Path) -> None:
+    shared, home = tmp_path / "shared", tmp_path / "home"
+    publish(shared, OLD, config="a")
+    assert told_offline(home) == "", "nothing is here that could be asked for"
+    assert told_offline(home, GPULAB_MODELS=str(shared)) == "1"
+    assert told_offline(home) == "1", "it is in the scholar's own cache now"
+    assert told_offline(home, HF_HUB_OFFLINE="0") == "0", "somebody has said so"
+    assert told_offline(home, HTTPS_PROXY="http://127.0.0.1:1") == ""
+    assert told_offline(home, HF_ENDPOINT="no address") == "1"
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        address = f"http://127.0.0.1:{hub.getsockname()[1]}"
+        assert told_offline(home, HF_ENDPOINT=address) == ""
 
 
 # What a session does with it: reads offline, gets a newer version that shares a file, and keeps
@@ -140,7 +166,7 @@ def test_the_real_library_reads_what_is_shared_and_writes_what_is_own(
         labels={"gpulab.hub": engine.hub_id},
         entrypoint=["tini", "-g", "--", "python", "-I", "-S", "/srv/link_models.py"],
         environment={"GPULAB_MODELS": "/shared/models", "HF_ENDPOINT": "http://127.0.0.1:8123",
-                     "HF_HUB_DISABLE_XET": "1"},
+                     "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"},
     )  # fmt: skip
     engine.client.start(made["Id"])
     assert engine.client.wait(made["Id"], timeout=120)["StatusCode"] == 0, engine.client.logs(

@@ -1,0 +1,1 @@
+"""What a session has for scholars' own programs, without JupyterLab and without an engine."""
