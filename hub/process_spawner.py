@@ -21,6 +21,7 @@ from hub.refusals import Refused
 
 # What the base image has in it; a session as a process takes it from the project's folder.
 SESSION_PART = Path(__file__).parents[1] / "images" / "base" / "session"
+_LABS = Path(__file__).parents[1] / "images" / "labs"
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
@@ -238,7 +239,11 @@ def _session_part() -> dict[str, str]:
     if not SESSION_PART.is_dir():
         # Installed without the project's folder: then nobody can attach to these sessions.
         return {}
-    return {"PYTHONPATH": str(SESSION_PART), "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc")}
+    return {
+        "PYTHONPATH": str(SESSION_PART),
+        "JUPYTER_CONFIG_PATH": str(SESSION_PART / "etc"),
+        "GPULAB_LABS": str(_LABS),
+    }
 
 
 def _is_alive(start: dict[str, Any]) -> bool:

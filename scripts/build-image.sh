@@ -63,6 +63,8 @@ sources() {
             # What a folder of Python programs has beside them is no source.
             find api gate hub lab quota -type f ! -path '*/__pycache__/*' 2>/dev/null || true
             ;;
+        # Here and not in base: a new lab does not make the gigabytes above base anew.
+        pytorch) find images/pytorch images/labs -type f ! -name '*.in' ! -path '*/.*' ;;
         *) find "images/$name" -type f ! -name '*.in' ! -path '*/__pycache__/*' ;;
     esac
 }
@@ -139,6 +141,7 @@ labels() {
 build() {
     case $name in
         hub | api | proxy) set -- --target "$name" -f "$root/images/lab/Dockerfile" "$root" ;;
+        pytorch) set -- -f "$root/images/pytorch/Dockerfile" "$root/images" ;;
         *) set -- "$root/images/$name" ;;
     esac
     # shellcheck disable=SC2046,SC2086 # one word a line, see above

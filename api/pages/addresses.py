@@ -1,7 +1,7 @@
 """Where the pages are, and where the hub is, as a browser reaches them; pure."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 # The hub's proxy passes this on to the service.
 PREFIX = "/services/gpulab"
@@ -45,6 +45,19 @@ class Addresses:
         """Return where the hub leads on to somebody's session."""
         end = f"/{quote(server_name, safe='')}" if server_name else ""
         return self.hub(f"user/{quote(account, safe='')}{end}/")
+
+    def lab(self, name: str) -> str:
+        """Return where a week's lab opens, in the session of whoever follows the address.
+
+        A name is of a file that sessions bring; an address of git is fetched by nbgitpuller into
+        a folder that is called as the repository.
+        """
+        if not name.startswith("https://"):
+            return self.hub(f"user-redirect/lab/tree/labs/{name}.ipynb")
+        repository, _, file = name.partition("#")
+        folder = repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        asked = urlencode({"repo": repository, "urlpath": f"lab/tree/{folder}/{file}"})
+        return self.hub(f"user-redirect/git-pull?{asked}")
 
     def page(self, path: str = "") -> str:
         """Return an address of the pages, within their own host."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from gpulab_session.documents import hold_observers, no_observing
 from gpulab_session.guard import Guard, Identities
+from gpulab_session.labs import deliver
 from gpulab_session.visits import Visits, ask_hub
 
 
@@ -14,6 +15,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: Any) -> None:
     """Put the guard before everything that the server does for somebody."""
+    deliver(server.log)
     hub_auth = getattr(server.identity_provider, "hub_auth", None)
     owner = os.environ.get("JUPYTERHUB_USER", "")
     if hub_auth is None or not owner:
