@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import resource
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,3 +96,21 @@ def test_a_lab_that_appears_meanwhile_is_not_written_over(
     labs._copy(scholar.image / "week-1.ipynb", scholar.own / "week-1.ipynb")
     assert (scholar.own / "week-1.ipynb").read_text() == "saved a moment ago"
     assert len(list(scholar.own.iterdir())) == 1
+
+
+def test_a_home_that_is_full_gets_no_half_lab(
+    scholar: Scholar, labs: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    (scholar.image / "week-1.ipynb").write_text("one" * 100_000)
+    (scholar.image / "week-2.ipynb").write_text("two")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        labs.deliver(logging.getLogger("session"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert "could not be delivered" in caplog.text
+    assert not list(scholar.own.iterdir())
+    assert scholar.start_session()["week-2.ipynb"] == "two"

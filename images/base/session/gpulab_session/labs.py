@@ -4,8 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,13 +74,13 @@ def _read(record: Path) -> dict[str, str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all, and never over one that has come meanwhile."""
-    number, unfinished = tempfile.mkstemp(dir=target.parent, prefix=".lab-")
-    os.close(number)
-    try:
-        shutil.copyfile(source, unfinished)
-        Path(unfinished).chmod(0o644)
-        with contextlib.suppress(FileExistsError):
-            os.link(unfinished, target)
-    finally:
-        Path(unfinished).unlink()
+    """Copy a file, never over one that has come meanwhile, and leave no half of it."""
+    content = source.read_bytes()
+    # Not by a link of a finished file: not every place that homes lie in has links.
+    with contextlib.suppress(FileExistsError), target.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            target.unlink()
+            raise
