@@ -22,6 +22,7 @@ from hub.refusals import Refused
 
 # What the base image has as a wheel; sessions as processes take it from the project's folder.
 SESSION_PART = Path(__file__).parents[1] / "images" / "labextension"
+_LABS = Path(__file__).parents[1] / "images" / "labs"
 _LOOK_EVERY_S = 0.1
 # How long the keeper gets to kill its session before it is killed itself.
 _KILL_S = 3.0
@@ -270,6 +271,7 @@ def _session_part(path: str) -> dict[str, str]:
         # The browser's part, where it is built (scripts/build-labextension.sh).
         "JUPYTER_PATH": str(SESSION_PART / "built"),
         "PATH": os.pathsep.join((str(SESSION_PART / "bin"), path)).strip(os.pathsep),
+        "GPULAB_LABS": str(_LABS),
     }
 
 

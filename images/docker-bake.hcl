@@ -34,10 +34,11 @@ target "base" {
 
 # "contexts" makes the image below first, and uses it wherever it was built.
 target "pytorch" {
-  context  = "images/pytorch"
-  contexts = { "gpulab/base:latest" = "target:base" }
-  args     = { TORCH_INDEX = TORCH_INDEX }
-  tags     = ["gpulab/pytorch:${VARIANT}"]
+  context    = "images"
+  dockerfile = "pytorch/Dockerfile"
+  contexts   = { "gpulab/base:latest" = "target:base" }
+  args       = { TORCH_INDEX = TORCH_INDEX }
+  tags       = ["gpulab/pytorch:${VARIANT}"]
 }
 
 target "huggingface" {

@@ -43,6 +43,8 @@ _MOST_SHOWN = 60
 # systems all take as it is, in lower case because JupyterHub makes it so.
 _PERSON = re.compile(r"(?!.*\.\.)[a-z0-9][a-z0-9._@-]{0,62}")
 _SHORT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# Of an address no part may be a secret, so nobody signs in with it.
+_LAB_NAME = re.compile(rf"{_SHORT.pattern}|https://[\w.-]+(:\d+)?/[\w./~-]+(#[\w./-]+)?", re.ASCII)
 _FILE = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)+")
 _DOCKER = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}")
@@ -235,6 +237,15 @@ ShortName = Annotated[
         _following(_SHORT, "a short name", "write lower-case letters, digits and - (63 at most)")
     ),
 ]
+LabName = Annotated[
+    str,
+    PlainValidator(
+        _following(
+            _LAB_NAME, "the name of a lab",
+            "write one like week-4, or https://git.example.org/labs.git#week-4.ipynb",
+        )
+    ),
+]  # fmt: skip
 GpuUuid = Annotated[
     str,
     PlainValidator(_following(_GPU, "the uuid of a GPU", "write it as `gpulab drain` lists it")),

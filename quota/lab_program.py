@@ -17,6 +17,7 @@ from quota.lab_fields import (
     Fault,
     GpuTimeField,
     LabModel,
+    LabName,
     Moment,
     ShortName,
     Text,
@@ -33,6 +34,10 @@ class ProgramWeek(LabModel):
     number: Whole = Field(ge=1, le=520, description="Its number; counted from 1 if left out.")
     topic: Text = Field(default="", description="What it is about; shown to scholars.")
     part: Text = Field(default="", description="The part of the program that it belongs to.")
+    lab: LabName = Field(
+        default="",
+        description="Its lab: one that the images bring, or the address of a git repository.",
+    )
     optional: bool = Field(
         default=False, strict=True, description="Scholars may opt out of it; they get no hours."
     )

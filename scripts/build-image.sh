@@ -70,6 +70,8 @@ sources() {
                 ! -path 'labextension/build/*' ! -path 'labextension/tests/*' \
                 ! -path '*.egg-info/*' | sed 's|^|images/|'
             ;;
+        # Here and not in base: a new lab does not make the gigabytes above base anew.
+        pytorch) find images/pytorch images/labs -type f ! -name '*.in' ! -path '*/.*' ;;
         *) find "images/$name" -type f ! -name '*.in' ! -path '*/__pycache__/*' ;;
     esac
 }
@@ -147,6 +149,7 @@ build() {
     case $name in
         hub | api | proxy) set -- --target "$name" -f "$root/images/lab/Dockerfile" "$root" ;;
         base) set -- -f "$root/images/base/Dockerfile" "$root" ;;
+        pytorch) set -- -f "$root/images/pytorch/Dockerfile" "$root/images" ;;
         *) set -- "$root/images/$name" ;;
     esac
     # shellcheck disable=SC2046,SC2086 # one word a line, see above

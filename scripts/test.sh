@@ -36,6 +36,6 @@ say "Rules, books, service and hub"
 .venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "${kills[@]/#/--ignore=}" \
     "$@" "${quiet[@]}" || status=$?
 say "Runtimes, faults, whole labs"
-.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/images tests/gate tests/lab \
+.venv/bin/python -m pytest -ra -q "$@" "${timed[@]}" tests/runtimes tests/images tests/gate tests/lab tests/labs \
     tests/compose "${kills[@]}" tests/integration tests/browser tests/crash || status=$?
 exit "$status"

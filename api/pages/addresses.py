@@ -1,7 +1,7 @@
 """Where the pages are, and where the hub is, as a browser reaches them; pure."""
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 # The hub's proxy passes this on to the service.
 PREFIX = "/services/gpulab"
@@ -48,6 +48,19 @@ class Addresses:
     def start(self, account: str, server_name: str) -> str:
         """Return where somebody chooses what a session of theirs starts on."""
         return self.hub(f"spawn/{_place(account, server_name)}")
+
+    def lab(self, name: str) -> str:
+        """Return where a week's lab opens, in the session of whoever follows the address.
+
+        A name is of a file that sessions bring; an address of git is fetched by nbgitpuller into
+        a folder that is called as the repository.
+        """
+        if not name.startswith("https://"):
+            return self.hub(f"user-redirect/lab/tree/labs/{name}.ipynb")
+        repository, _, file = name.partition("#")
+        folder = repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        asked = urlencode({"repo": repository, "urlpath": f"lab/tree/{folder}/{file}"})
+        return self.hub(f"user-redirect/git-pull?{asked}")
 
     def page(self, path: str = "") -> str:
         """Return an address of the pages, within their own host."""

@@ -56,6 +56,13 @@ def _address(request: Request, room: Room, secret: str) -> str:
     return f"{origin}{PREFIX}{SECRET_AFTER}{secret}.ics"
 
 
+def _lab(room: Room, shown: SectionWeek) -> str:
+    """Return where the lab of a week opens; "" if it has none."""
+    program, number = room.books.lab.program, shown.week.number
+    week = program.week(number) if program is not None and number is not None else None
+    return room.addresses.lab(week.lab) if week is not None and week.lab else ""
+
+
 def _page(
     request: Request, visitor: Visitor, room: Room, *, calendar: Typed | None = None
 ) -> HTMLResponse:
@@ -68,9 +75,10 @@ def _page(
         while len(weeks) < 2 and (week := section_week(books.lab, section, at)) is not None:
             weeks.append(week)
             at = week.week.ends_at
+    labs = {week.week.number: address for week in weeks if (address := _lab(room, week))}
     kept = [one for one in feeds_of(books, visitor.name) if one.revoked_at is None]
     return room.looks.page(
         request, "week.html", visitor, section=section, weeks=weeks, calendar=typed,
-        addresses=kept, passed=passed_by(books, visitor.name),
-        labs=len(lab_names(books.lab.program)), status=room.looks.typed_status(typed),
+        addresses=kept, labs=labs, passed=passed_by(books, visitor.name),
+        lab_count=len(lab_names(books.lab.program)), status=room.looks.typed_status(typed),
     )  # fmt: skip

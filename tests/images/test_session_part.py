@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.web import HTTPError
 
-from hub.process_spawner import SESSION_PART
+from hub.process_spawner import SESSION_PART, _session_part
 from tests.architecture import code
 from tests.images.session_part import on_the_path, part
 
@@ -198,3 +198,8 @@ def test_sessions_as_processes_load_the_part() -> None:
     folder = SESSION_PART / "jupyter-config" / "jupyter_server_config.d"
     assert "gpulab_session.extension" in (folder / "gpulab_session.json").read_text()
     assert Path(str(part("extension").__file__)).is_relative_to(SESSION_PART)
+
+
+def test_sessions_as_processes_are_told_where_the_labs_are() -> None:
+    labs = Path(_session_part()["GPULAB_LABS"])
+    assert (labs / "week-1.ipynb").is_file()

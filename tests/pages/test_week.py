@@ -41,6 +41,28 @@ def test_labs_passed_are_shown_to_their_scholar_and_to_organizers(
     assert "week-2" not in olga.get("program/people/blaise").text
 
 
+def with_labs(first: str, second: str) -> str:
+    weeks = "weeks: [{topic: Networks}, {topic: Scale}"
+    assert weeks in OFFICE_YAML
+    return OFFICE_YAML.replace(
+        weeks, f"weeks: [{{topic: Networks, lab: {first}}}, {{topic: Scale, lab: '{second}'}}"
+    )
+
+
+def test_the_week_leads_to_its_lab(desk: ApiDesk, ada: Browser) -> None:
+    assert "user-redirect" not in ada.get("hours/week").text
+    git = "https://git.example.org/school/labs.git#scale.ipynb"
+    desk.client.app.state.books.lab = make_lab(with_labs("week-1", git))  # type: ignore[attr-defined]
+    page = ada.get("hours/week").text
+    hub = "http://lab.localhost:8000/hub/user-redirect"
+    assert f'href="{hub}/lab/tree/labs/week-1.ipynb">Open this week' in page
+    fetched = (
+        f"{hub}/git-pull?repo=https%3A%2F%2Fgit.example.org%2Fschool%2Flabs.git"
+        "&amp;urlpath=lab%2Ftree%2Flabs%2Fscale.ipynb"
+    )
+    assert f'href="{fetched}">Look at its lab' in page
+
+
 def test_a_calendar_address_is_shown_once_works_and_is_revoked(
     desk: ApiDesk, ada: Browser, tomas: Browser, olga: Browser
 ) -> None:

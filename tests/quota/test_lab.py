@@ -466,6 +466,34 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path) -> None:
     assert load_lab(file) == parse_lab(GOOD, "lab.yaml")
 
 
+# --- a week's lab ---
+
+
+def with_lab(name: str) -> str:
+    return f"{GOOD}program: {{starts_on: 2027-01-11, weeks: [{{lab: '{name}'}}]}}\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["week-4", "reading", "https://git.example.org/school/labs.git",
+     "https://git.example.org:8443/labs#part/week-4.ipynb"],
+)  # fmt: skip
+def test_a_week_names_its_lab(name: str) -> None:
+    program = parse_lab(with_lab(name), "lab.yaml").program
+    assert program is not None
+    assert program.weeks[0].lab == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Week 4", "../week-4", "week-4.ipynb", "http://git.example.org/labs", "javascript:alert(1)",
+     "https://me:secret@git.example.org/labs", "https://git.example.org/labs?x=1", ""],
+)  # fmt: skip
+def test_what_is_no_lab_is_refused(name: str) -> None:
+    (problem,) = problems_of(with_lab(name))
+    assert "is not the name of a lab; write one like week-4, or https://" in problem
+
+
 # --- what the guide says ---
 
 

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from gpulab_session.delivery import deliver
 from gpulab_session.documents import hold_observers, no_observing
 from gpulab_session.guard import Guard, Identities
 from gpulab_session.listener import open_listener
@@ -16,6 +17,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: Any) -> None:
     """Put the guard before everything that the server does for somebody; add our own routes."""
+    deliver(server.log)
     hub_auth = getattr(server.identity_provider, "hub_auth", None)
     owner = os.environ.get("JUPYTERHUB_USER", "")
     if hub_auth is None or not owner:
