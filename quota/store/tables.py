@@ -34,6 +34,7 @@ from quota.store.tables_outbox import notice_choices as notice_choices  # noqa: 
 from quota.store.tables_outbox import outbox as outbox  # noqa: PLC0414 - too
 from quota.store.tables_reservations import reservations as reservations  # noqa: PLC0414 - too
 from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too
+from quota.store.tables_tallies import tallies as tallies  # noqa: PLC0414 - too
 from quota.store.types import Amount, Instant
 
 

@@ -34,6 +34,7 @@ from quota.rulebook import entry_tag
 from quota.sending import Outbox
 from quota.session_states import SessionState
 from quota.store.engine import open_engine
+from quota.tallying import note_refused
 from quota.views import LeaseView
 from tests.faults.machine import Machine
 from tests.quota.books import NOON, Desk, hours, lab_with
@@ -188,6 +189,7 @@ def _letters_go_out(story: Story) -> None:
 def _blaise_changes_his_mind(story: Story) -> None:
     story.ask("blaise", "quarter", "blaise")
     story.desk.books.stop_lease(id_of("blaise"), "person")
+    note_refused(story.desk.books, {"too_many_sessions": 1})
     story.tick()
 
 
