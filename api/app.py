@@ -23,7 +23,7 @@ from api.pages.app import create_pages
 from api.pages.program.routers import LARGE_FORMS, LONG_FORMS
 from api.policy import LabFile
 from api.proxied import Proxied
-from api.refusal_tally import RefusalTally
+from api.refusal_counts import RefusalCounts
 from api.routes import (
     accounts,
     attachments,
@@ -76,7 +76,7 @@ def create_app(
     engine = open_engine(settings.database_url.get_secret_value())
     books = Books(engine, policy.lab, clock or steady_clock(), hub_id=settings.hub_id)
     asks_hub = hub or hub_http(settings.hub_api_url)
-    refused = RefusalTally(books)
+    refused = RefusalCounts(books)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -23,7 +23,7 @@ from quota.lab_people import Section
 from quota.placement import FULL_MGPU
 from quota.quantiles import quantile
 from quota.service import Books
-from quota.store import reads, tallies, usage, weeks
+from quota.store import daily, reads, usage, weeks
 from quota.store.engine import reading
 from quota.store.weeks import Asked, Refunded
 
@@ -136,7 +136,7 @@ def report_of(
         return WeekReport(
             number=chosen[0][1].number, topic=chosen[0][1].topic, sections=parts,
             gpus=_gpus(tx, books, asked, since, until), ends=tuple(ends.most_common()),
-            refusals=_most(tallies.tallied(tx, books.hub_id, "refused", since, until)),
+            refusals=_most(daily.counted(tx, books.hub_id, "refused", since, until)),
             refunds=tuple(weeks.refunds_of_span(tx, books.hub_id, since, until)),
         )  # fmt: skip
 
@@ -280,7 +280,7 @@ def _gpus(
 ) -> GpusReport:
     now = books.clock.now()
     gpus = sum(one.in_service for one in reads.gpu_uses(tx, books.hub_id))
-    idle = sum(tallies.tallied(tx, books.hub_id, "idle_mgpu_ms", since, until).values())
+    idle = sum(daily.counted(tx, books.hub_id, "idle_mgpu_ms", since, until).values())
     lasted_ms = max(0, ms_between(since, min(until, max(since, now))))
     return GpusReport(
         since=since, until=until, gpus=gpus, possible=GpuTime(gpus * FULL_MGPU * lasted_ms),

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from quota.store.metadata import RowId
 from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given on
+from quota.store.tables_daily import daily_counts as daily_counts  # noqa: PLC0414 - too
 from quota.store.tables_emergency import emergencies as emergencies  # noqa: PLC0414 - and this
 from quota.store.tables_emergency import emergency_starts as emergency_starts  # noqa: PLC0414
 from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this
@@ -34,7 +35,6 @@ from quota.store.tables_outbox import notice_choices as notice_choices  # noqa: 
 from quota.store.tables_outbox import outbox as outbox  # noqa: PLC0414 - too
 from quota.store.tables_reservations import reservations as reservations  # noqa: PLC0414 - too
 from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too
-from quota.store.tables_tallies import tallies as tallies  # noqa: PLC0414 - too
 from quota.store.types import Amount, Instant
 
 

@@ -19,6 +19,7 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.daily import note_refused
 from quota.emergency import Emergency, EmergencyStart
 from quota.emergency_books import Emergencies
 from quota.errors import LeaseConflict, NoSuchLease
@@ -34,7 +35,6 @@ from quota.rulebook import entry_tag
 from quota.sending import Outbox
 from quota.session_states import SessionState
 from quota.store.engine import open_engine
-from quota.tallying import note_refused
 from quota.views import LeaseView
 from tests.faults.machine import Machine
 from tests.quota.books import NOON, Desk, hours, lab_with

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from quota.amount import GpuTime
+from quota.daily import note_refused
 from quota.errors import NoSuchThing, TooManySessions
+from quota.idling import Idling
 from quota.refunding import Incident
 from quota.sending import Outbox
-from quota.tallying import note_refused
+from quota.session_states import SessionState
 from quota.week_report import (
     SectionWeekReport,
     WeekReport,
@@ -183,3 +185,29 @@ def test_organizers_who_want_it_are_told_of_a_week_that_is_over(engine: Engine) 
     desk.at("2026-12-03 00:00")
     assert Outbox(desk.books).claim().letters == []
     desk.check()
+
+
+def test_what_stood_idle_is_counted_once_it_is_over(desk: Desk) -> None:
+    idling, begun = Idling(desk.books), desk.clock.now()
+    quarter, _ = desk.run("ada", "quarter")
+    whole, ref = desk.run("blaise", "whole")
+
+    def see(**states: str) -> None:
+        ids = {"ada": quarter, "blaise": whole}
+        idling.note({ids[who]: SessionState(state=state, since=desk.clock.now())  # type: ignore[arg-type]  # a word
+                     for who, state in states.items()})  # fmt: skip
+
+    see(ada="holding", blaise="empty")
+    desk.go(every_s=60, minutes=10)
+    assert report_of(desk.books).gpus.idle == GpuTime.ZERO
+    see(ada="active")
+    assert report_of(desk.books).gpus.idle == GpuTime.of(250, 600_000)
+    desk.finish(ref)
+    desk.tick()
+    desk.go(every_s=60, minutes=5)
+    see(ada="training")
+    # Ada's ten minutes on a quarter, and blaise's ten on a whole one until it ended.
+    assert report_of(desk.books).gpus.idle == GpuTime.of(250, 600_000) + GpuTime.of(1000, 600_000)
+    see(ada="active")
+    assert report_of(desk.books).gpus.idle == GpuTime.of(1250, 600_000)
+    assert desk.clock.now() - begun == timedelta(minutes=15)

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from fastapi import Request
 
+from quota.daily import note_refused
 from quota.errors import BooksUnavailable, Refusal
 from quota.service import Books
-from quota.tallying import note_refused
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ _WRITES_EVERY_S = 60.0
 _STARTS = "/v1/leases/"
 
 
-class RefusalTally:
+class RefusalCounts:
     """What was refused since the last write; used by one event loop."""
 
     def __init__(self, books: Books) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from quota.service import Books
+from quota.store.daily import add_counts
 from quota.store.engine import transaction
-from quota.store.tallies import add_to_tallies
 
 
 def note_refused(books: Books, counts: Mapping[str, int]) -> None:
     """Add to the refused starts of today, by code."""
     with transaction(books.engine, step="refusals_noted") as tx:
-        add_to_tallies(tx, books.hub_id, books.clock.now(), "refused", counts)
+        add_counts(tx, books.hub_id, books.clock.now(), "refused", counts)

@@ -6,8 +6,8 @@ from quota.store.metadata import metadata
 from quota.store.types import Instant
 
 # What no other row tells afterwards, counted by day in UTC: a report of a week sums it up.
-tallies = Table(
-    "tallies",
+daily_counts = Table(
+    "daily_counts",
     metadata,
     Column("hub_id", String(64), primary_key=True),
     Column("day", Instant, primary_key=True),

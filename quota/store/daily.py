@@ -7,13 +7,13 @@ from typing import Literal
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from quota.store.tables_tallies import tallies
+from quota.store.tables_daily import daily_counts
 
-Tally = Literal["refused", "idle_mgpu_ms"]
+Counted = Literal["refused", "idle_mgpu_ms"]
 
 
-def add_to_tallies(
-    tx: Connection, hub_id: str, at: datetime, name: Tally, counts: Mapping[str, int]
+def add_counts(
+    tx: Connection, hub_id: str, at: datetime, name: Counted, counts: Mapping[str, int]
 ) -> None:
     """Add to the counts of the day, by label."""
     rows = [
@@ -23,24 +23,24 @@ def add_to_tallies(
     if not rows:
         return
     make = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    query = make(tallies).values(rows)
+    query = make(daily_counts).values(rows)
     tx.execute(
         query.on_conflict_do_update(
             index_elements=["hub_id", "day", "name", "label"],
-            set_={"count": tallies.c.count + query.excluded.count},
+            set_={"count": daily_counts.c.count + query.excluded.count},
         )
     )
 
 
-def tallied(
-    tx: Connection, hub_id: str, name: Tally, since: datetime, until: datetime
+def counted(
+    tx: Connection, hub_id: str, name: Counted, since: datetime, until: datetime
 ) -> dict[str, int]:
     """Sum what was counted on the days of [since, until), by label."""
     query = (
-        select(tallies.c.label, func.sum(tallies.c.count))
-        .where(tallies.c.hub_id == hub_id, tallies.c.name == name)
-        .where(tallies.c.day >= day_of(since), tallies.c.day < until)
-        .group_by(tallies.c.label)
+        select(daily_counts.c.label, func.sum(daily_counts.c.count))
+        .where(daily_counts.c.hub_id == hub_id, daily_counts.c.name == name)
+        .where(daily_counts.c.day >= day_of(since), daily_counts.c.day < until)
+        .group_by(daily_counts.c.label)
     )
     return {row[0]: int(row[1]) for row in tx.execute(query)}
 
