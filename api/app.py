@@ -23,6 +23,7 @@ from api.pages.app import create_pages
 from api.pages.program.routers import LARGE_FORMS, LONG_FORMS
 from api.policy import LabFile
 from api.proxied import Proxied
+from api.refusal_counts import RefusalCounts
 from api.routes import (
     accounts,
     attachments,
@@ -75,10 +76,11 @@ def create_app(
     engine = open_engine(settings.database_url.get_secret_value())
     books = Books(engine, policy.lab, clock or steady_clock(), hub_id=settings.hub_id)
     asks_hub = hub or hub_http(settings.hub_api_url)
+    refused = RefusalCounts(books)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with policy.watched(books):
+        async with policy.watched(books), refused.written():
             yield
         await asks_hub.aclose()
         engine.dispose()
@@ -91,6 +93,7 @@ def create_app(
     app.state.metrics = Metrics(books)
     app.state.detail_metrics = DetailMetrics(books)
     app.state.people_metrics = people_metrics(books, settings.secrets_dir)
+    app.state.refused = refused
     # Without subdomains a scholar's page could act as the TA who opens it.
     app.state.has_own_hosts = bool(settings.public_host)
     app.state.sharing = sharing = Sharing(Helping(books), shares or _hub_shares(settings))

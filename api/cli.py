@@ -21,6 +21,7 @@ from api import (
     cli_notify,
     cli_office,
     cli_plan,
+    cli_report,
 )
 from api.bridge import account_out, grant_out
 from api.bridge_office import explanation_out
@@ -193,11 +194,15 @@ cli_backup.register(app)
 app.command()(cli_plan.plan)
 app.command()(cli_notify.notify)
 app.add_typer(cli_office.app)
+app.add_typer(cli_report.app)
 app.add_typer(cli_gpus.app)
 app.add_typer(cli_export.app, name="export", help="Write usage, a calendar, the trail's head.")
 app.add_typer(cli_feeds.app, name="feed", help="Addresses that calendar programs subscribe to.")
 app.add_typer(cli_datasets.app, name="datasets", help="Folders that all sessions can read.")
-for group in (app, cli_datasets.app, cli_office.app, cli_gpus.app, cli_export.app, cli_feeds.app):
+for group in (
+    app, cli_datasets.app, cli_office.app, cli_report.app, cli_gpus.app, cli_export.app,
+    cli_feeds.app,
+):  # fmt: skip
     for command in group.registered_commands:
         command.epilog = EPILOG
 

@@ -1,7 +1,6 @@
 """Commands of organizers: refund an outage, import a roster, report a week, grant from a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,19 +20,14 @@ from api.cli_words import (
     read_span,
     refuse,
     say,
-    watched,
 )
-from api.exports import csv_text
 from api.printing import Part, steps, table
 from quota import listings
 from quota.bulk import BulkPlan, RowFault, plan_grants, read_csv
-from quota.calendar import Week, week_at, week_numbered
-from quota.errors import NoSuchThing
 from quota.lab import Lab
 from quota.office import Office
 from quota.refunding import Incident
 from quota.roster import RosterPlan, plan_import, read_roster
-from quota.service import Books
 
 app = typer.Typer(add_completion=False)
 
@@ -103,53 +97,6 @@ def import_roster(
     say(_roster_parts(plan, dry_run=dry_run), shown, as_json=json)
 
 
-@app.command()
-def report(
-    section: SectionOption = None,
-    week: Annotated[int | None, typer.Option(help="Number of a week; else this one.")] = None,
-    *,
-    csv: Annotated[bool, typer.Option("--csv", help="As CSV, for a spreadsheet.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Show what each scholar used in a week, and what is left now."""
-    with open_books(CliSettings()) as books:
-        wanted = sorted(books.lab.sections) if section is None else [section]
-        found = [line for name in wanted for line in report_lines(books, name, week)]
-    heads = ("section", "scholar", "used", "available", "sessions")
-    rows = [(one.section, one.account, one.used, one.available, str(one.sessions))
-            for one in found]  # fmt: skip
-    if csv:
-        typer.echo(csv_text([heads, *rows]), nl=False)
-        return
-    shown = [dict(zip(heads, row, strict=True)) for row in rows]
-    say([table(heads, rows)], shown, as_json=json)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportLine:
-    """One scholar's week."""
-
-    section: str
-    account: str
-    used: str
-    available: str
-    sessions: int
-
-
-def report_lines(books: Books, section: str, number: int | None) -> list[ReportLine]:
-    """Sum up a section's week."""
-    names = scholars_in(books.lab, section)
-    week = _week(books.lab, section, number, books.clock.now())
-    used = listings.used(books, names, week.starts_at, week.ends_at)
-    views = (listings.account_views(books, [name])[0] for name in watched(names, section))
-    return [
-        ReportLine(section=section, account=one.account,
-                   used=used[one.account].hours_text() if one.account in used else "0.00",
-                   available=one.available.hours_text(), sessions=len(one.sessions))
-        for one in views
-    ]  # fmt: skip
-
-
 def grant_file(
     file: Path, bulk_id: UUID | None, token: str | None, until: datetime | None, *, dry_run: bool,
     json: bool,
@@ -184,10 +131,7 @@ def scholars_in(lab: Lab, section: str) -> list[str]:
         NoSuchThing: there is no such section.
 
     """
-    if section not in lab.sections:
-        known = ", ".join(sorted(lab.sections))
-        raise NoSuchThing(f"There is no section {section!r}; there is {known}.")
-    return listings.scholars_of(lab, section)
+    return listings.scholars_of(lab, lab.section_named(section).name)
 
 
 def text_of(file: Path) -> str:
@@ -196,21 +140,6 @@ def text_of(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise typer.BadParameter("it is not text in UTF-8", param_hint=str(file)) from error
-
-
-def _week(lab: Lab, section: str, number: int | None, now: datetime) -> Week:
-    zone = lab.sections[section].zone
-    week = week_at(lab.program, zone, now)
-    if number is not None:
-        week = week_numbered(lab.program, zone, number)
-    if week is None:
-        what = "is running" if number is None else f"has the number {number}"
-        weeks = "" if lab.program is None else (
-            f" The program has the weeks {lab.program.weeks[0].number} to "
-            f"{lab.program.weeks[-1].number}; name one with --week."
-        )  # fmt: skip
-        raise NoSuchThing(f"No week of section {section} {what}.{weeks}")
-    return week
 
 
 def _roster_parts(plan: RosterPlan, *, dry_run: bool) -> list[Part]:

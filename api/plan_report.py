@@ -1,15 +1,12 @@
 """A plan as one HTML page that can be sent around: no scripts, nothing from elsewhere."""
 
-from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
+from api.paper import cells, page, section, table
 from api.plan_charts import bars, field, lines
 from api.plan_text import advice, gain_text, percent_text, reference, span_text
 from quota.simulation.figures import Figures
 from quota.simulation.plan import Answer, Plan, enough
-
-_STYLE = Path(__file__).with_name("plan_report.css")
 
 
 def report_page(plan: Plan, answer: Answer) -> str:
@@ -24,13 +21,7 @@ def report_page(plan: Plan, answer: Answer) -> str:
         _allowances(answer),
         _method(plan),
     ]
-    title = escape(f"GPU plan: {plan.lab.name}")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE.read_text('utf-8')}</style></head>"
-        f"<body><main>{''.join(parts)}</main></body></html>\n"
-    )
+    return page(f"GPU plan: {plan.lab.name}", parts)
 
 
 def _head(plan: Plan, scholars: int, runs: int, sentence: str) -> str:
@@ -49,7 +40,7 @@ def _gpus(answer: Answer, within_s: int) -> str:
     rows, before, picked = [], None, enough(answer.by_gpus, within_s)
     for one in answer.by_gpus:
         mark = " class='pick'" if one.gpus == picked else ""
-        rows.append(f"<tr{mark}>" + _cells([
+        rows.append(f"<tr{mark}>" + cells([
             str(one.gpus), percent_text(one.waits.at_once), span_text(one.waits.p50_s),
             span_text(one.waits.p95_s), _range(one), percent_text(one.waits.gave_up),
             percent_text(one.busy), gain_text(before, one) or "-",
@@ -61,7 +52,7 @@ def _gpus(answer: Answer, within_s: int) -> str:
     ], unit="min", x_title="GPUs")  # fmt: skip
     heads = ("GPUs", "at once", "p50", "p95", "p95 in the runs", "gave up", "busy",
              "step buys")  # fmt: skip
-    return _section("Waiting, by number of GPUs", chart + _table(heads, rows), (
+    return section("Waiting, by number of GPUs", chart + table(heads, rows), (
         "Waits of everybody who asked for a GPU and could pay for it; who gave up counts as long "
         "as they stayed."))  # fmt: skip
 
@@ -75,16 +66,16 @@ def _hours(detail: Figures) -> str:
     busy = lines(labels, [("busy", [one * 100 for one in detail.busy_by_hour])], unit="%",
                  x_title="hour of the day in UTC")  # fmt: skip
     rows = [
-        "<tr>" + _cells([name, str(one.wishes // detail.runs), percent_text(one.at_once),
+        "<tr>" + cells([name, str(one.wishes // detail.runs), percent_text(one.at_once),
                          span_text(one.p50_s), span_text(one.p95_s),
                          percent_text(one.gave_up)]) + "</tr>"
         for name, one in detail.by_section.items()
     ]  # fmt: skip
     heads = ("section", "wishes", "at once", "wait p50", "wait p95", "gave up")
     return (
-        _section(f"When people wait, with {detail.gpus} GPUs", by_hour, "")
-        + _section("How busy the GPUs are", busy, f"On average {percent_text(detail.busy)}.")
-        + _section("Waiting, by section", _table(heads, rows), "")
+        section(f"When people wait, with {detail.gpus} GPUs", by_hour, "")
+        + section("How busy the GPUs are", busy, f"On average {percent_text(detail.busy)}.")
+        + section("Waiting, by section", table(heads, rows), "")
     )
 
 
@@ -100,9 +91,9 @@ def _use(detail: Figures) -> str:
     hours = bars(
         labels, [("given", given), ("used", used)], unit="h", x_title="GPU-hours of all scholars"
     )
-    return _section("Hours given and used", hours, (
+    return section("Hours given and used", hours, (
         f"Of {detail.given_h:.0f} GPU-hours {percent_text(detail.unused)} stay unused.")
-    ) + _section("Who runs out", field(out, labels, unit="%", x_title="scholars without hours"), (
+    ) + section("Who runs out", field(out, labels, unit="%", x_title="scholars without hours"), (
         "The part of each section whose hours were used up in a session, or did not suffice to "
         "start one, at least once in the week."))  # fmt: skip
 
@@ -111,7 +102,7 @@ def _allowances(answer: Answer) -> str:
     if len(answer.by_percent) < 2:
         return ""
     rows = [
-        "<tr>" + _cells([f"{one.percent} %", span_text(one.waits.p50_s),
+        "<tr>" + cells([f"{one.percent} %", span_text(one.waits.p50_s),
                          span_text(one.waits.p95_s), percent_text(one.waits.gave_up),
                          percent_text(one.ran_out), percent_text(one.unused),
                          percent_text(one.busy)]) + "</tr>"
@@ -119,7 +110,7 @@ def _allowances(answer: Answer) -> str:
     ]  # fmt: skip
     heads = ("allowance", "wait p50", "wait p95", "gave up", "run out in a week", "unused",
              "GPUs busy")  # fmt: skip
-    return _section(f"Another allowance, with {answer.compare_at} GPUs", _table(heads, rows), (
+    return section(f"Another allowance, with {answer.compare_at} GPUs", table(heads, rows), (
         "People want what they want: a larger allowance lets more of it happen, and makes others "
         "wait longer."))  # fmt: skip
 
@@ -127,30 +118,16 @@ def _allowances(answer: Answer) -> str:
 def _method(plan: Plan) -> str:
     seeds = ", ".join(str(seed) for seed in plan.seeds)
     shown = plan.behaviour.model_dump(exclude={"by_hour", "by_weekday"})
-    rows = [f"<tr>{_cells([name.replace('_', ' '), str(value)])}</tr>"
+    rows = [f"<tr>{cells([name.replace('_', ' '), str(value)])}</tr>"
             for name, value in shown.items()]  # fmt: skip
     return (
         "<section><h2>What this rests on</h2><p>The lab's own rules admit, meter and stop "
         "simulated scholars; only how people behave is assumed. The same people (seeds "
         f"{escape(seeds)}) meet every number of GPUs. Where the numbers come from, and how far to "
         f"trust them: docs/planning.md.</p><details><summary>Behaviour</summary>"
-        f"{_table(('number', 'value'), rows)}</details></section>"
+        f"{table(('number', 'value'), rows)}</details></section>"
     )
 
 
 def _range(one: Figures) -> str:
     return f"{span_text(one.p95_lowest_s)} to {span_text(one.p95_highest_s)}"
-
-
-def _section(title: str, body: str, note: str) -> str:
-    said = f"<p>{escape(note)}</p>" if note else ""
-    return f"<section><h2>{escape(title)}</h2>{said}{body}</section>"
-
-
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    return f"<div class='wide'><table><tr>{head}</tr>{''.join(rows)}</table></div>"
-
-
-def _cells(texts: Sequence[str]) -> str:
-    return "".join(f"<td>{escape(one)}</td>" for one in texts)

@@ -158,6 +158,7 @@ def install(app: FastAPI) -> None:
 async def _refusal(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, errors.Refusal)
     request.app.state.metrics.count_refusal(error.code)
+    request.app.state.refused.note(request, error)
     return refusal_problem(error, _id_of(request))
 
 

@@ -16,6 +16,8 @@ STEPS = frozenset({
     "ready",
     # scholars
     "request_lease", "stop_lease", "keep_gpu", "keep_place",
+    # the service, once a minute
+    "refusals_noted",
     # organizers and TAs
     "grant", "grant_many", "refund_noted", "refund_given", "hours_asked",
     "hours_answered", "hours_withdrawn", "attach", "detach", "rule_changed", "roster_imported",

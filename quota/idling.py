@@ -3,6 +3,7 @@
 Like `quota.service`, one transaction each, the account's lock first, no network inside.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from quota.session_states import (
 )
 from quota.store import session_states as rows
 from quota.store import writes
+from quota.store.daily import add_counts
 from quota.store.engine import reading, transaction
 from quota.wording import forgotten_text
 
@@ -126,12 +128,26 @@ class Idling:
         with transaction(self.books.engine, step="note_states") as tx:
             # Read again, locked: somebody may have asked to keep a GPU a moment ago.
             before = rows.states_of(tx, lease_ids, lock=True)
+            after = {key: with_state(before.get(key), key, seen[key]) for key in lease_ids}
             for key in lease_ids:
-                old = before.get(key)
-                rows.save_state(tx, old, with_state(old, key, seen[key]))
+                rows.save_state(tx, before.get(key), after[key])
             rows.save_uses(tx, news)
             if lease_ids:
+                over = {key: after[key].since for key, one in before.items() if one.is_idle}
+                self._count_idle(tx, before, over | rows.ended_at(tx))
                 rows.forget_ended(tx)
+
+    def _count_idle(
+        self, tx: Connection, states: Mapping[UUID, StoredState], until: Mapping[UUID, datetime]
+    ) -> None:
+        """Add to the day's count what GPUs stood idle for, now that it is over."""
+        known = states | rows.states_of(tx, [key for key in until if key not in states])
+        counts: Counter[str] = Counter()
+        for key, (account, share_mgpu) in rows.holders_of(tx, list(until)).items():
+            if known[key].is_idle and until[key] > known[key].since:
+                section = self.books.lab.section_name_of(account) or ""
+                counts[section] += share_mgpu * ms_between(known[key].since, until[key])
+        add_counts(tx, self.books.hub_id, self.books.clock.now(), "idle_mgpu_ms", counts)
 
     # -- one session under its account's lock --------------------------------------------------
 

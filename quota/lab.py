@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from quota.amount import GpuTime
+from quota.errors import NoSuchThing
 from quota.lab_channels import Channel, QuietHours
 from quota.lab_fields import GpuTimeField, LabModel, PersonName, ShortName, Text, Whole, complaint
 from quota.lab_gpus import DrainedGpu, Flavor, GpuPolicy, Image
@@ -138,6 +139,18 @@ class Lab(LabModel):
     def roster(self) -> dict[str, str]:
         """The section's name of every listed scholar."""
         return {who: s.name for s in self.sections.values() for who in s.scholars}
+
+    def section_named(self, name: str) -> Section:
+        """Return a section by its name.
+
+        Raises:
+            NoSuchThing: there is none; the message names those that there are.
+
+        """
+        if name not in self.sections:
+            known = ", ".join(sorted(self.sections))
+            raise NoSuchThing(f"There is no section {name!r}; there is {known}.")
+        return self.sections[name]
 
     def section_of(self, scholar: str) -> Section | None:
         """Return the section that lists a scholar, else the default one, else None."""

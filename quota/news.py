@@ -144,6 +144,13 @@ def week_news(person: str, section: Section, week: Week, lab: Lab) -> News:
                 text=f"A new week has begun{topic}. It gives {hours} GPU-hours.")  # fmt: skip
 
 
+def report_news(person: str, title: str, sentence: str, at: datetime) -> News:
+    """Tell an organizer how a week was that is over."""
+    return News(kind="week_report", person=person, at=at,
+                occasion=f"week_report:{person[:200]}:{to_ms(at)}",
+                text=f"{title}. {sentence} The whole report is on the page Report.")  # fmt: skip
+
+
 def to_organizers(
     lab: Lab, kind: NoticeKind, occasion: str, text: str, at: datetime
 ) -> list[News]:

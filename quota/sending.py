@@ -4,7 +4,7 @@ A letter that is taken out is held for a while, and comes up again if the sender
 each is sent at least once, and nearly always once. See docs/decisions/0017-notifications.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 from quota.entitlement import current_week
 from quota.help_news import UNCLAIMED_AFTER, unclaimed_news
 from quota.lab import Lab
-from quota.news import week_news
+from quota.news import report_news, week_news
 from quota.outbox import tell
 from quota.service import Books
 from quota.store import help as help_rows
 from quota.store import outbox as rows
 from quota.store.engine import reading, transaction
 from quota.telling import KINDS, Letter, News, send_at
+from quota.week_report import just_over, report_of
 
 LetterEnd = Literal["sent", "given_up", "stale", "no_channel", "no_address"]
 
@@ -57,6 +58,7 @@ class Outbox:
         """At the last look: how long the oldest letter has waited that could have been sent."""
         self._weeks_told: set[tuple[str, datetime]] = set()
         self._hands_told: set[str] = set()
+        self._reports_told: set[tuple[str, datetime]] = set()
         self._forgot_at: datetime | None = None
 
     def claim(self) -> Claim:
@@ -66,11 +68,13 @@ class Outbox:
             since = rows.oldest_due(tx, self.books.hub_id, now)
             weeks = self._weeks_begun(tx, now)
             hands = self._hands_unclaimed(tx, now)
+            readers = rows.choosers_of(tx, self.books.hub_id, "week_report")
+        reports = self._week_over(readers, now)
         self.waited_s = 0.0 if since is None else (now - since).total_seconds()
-        if since is None and not weeks and not hands:
+        if since is None and not weeks and not hands and not reports:
             return claim  # nearly always: no writer's lock for that
         with transaction(self.books.engine, step="letters_claimed") as tx:
-            tell(tx, self.books.lab, self.books.hub_id, [*weeks, *hands])
+            tell(tx, self.books.lab, self.books.hub_id, [*weeks, *hands, *reports])
             for letter in rows.due_letters(tx, self.books.hub_id, now, most=_MOST_AT_ONCE):
                 end = _end_of(letter, self.books.lab, now)
                 if end is None:
@@ -85,6 +89,7 @@ class Outbox:
                 self._forgot_at = now
         self._weeks_told |= {(one.person, one.at) for one in weeks}
         self._hands_told |= {one.occasion for one in hands}
+        self._reports_told |= {(one.person, one.at) for one in reports}
         return claim
 
     def settle(
@@ -119,6 +124,18 @@ class Outbox:
         new = sorted(begun.keys() - self._weeks_told)
         self._weeks_told &= begun.keys()
         return [begun[key] for key in new]
+
+    def _week_over(self, readers: Collection[str], now: datetime) -> list[News]:
+        """Report a week that is over to the organizers who want to hear of it; once each."""
+        over = just_over(self.books.lab, now) if readers else None
+        if over is None:
+            return []
+        ended_at, within = over
+        new = sorted(one for one in readers if (one, ended_at) not in self._reports_told)
+        if not new:
+            return []
+        report = report_of(self.books, at=within)
+        return [report_news(one, report.title, report.lead, ended_at) for one in new]
 
     def _hands_unclaimed(self, tx: Connection, now: datetime) -> list[News]:
         """Tell which hands have been up for long; each once, whoever has told of it before."""

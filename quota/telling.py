@@ -19,7 +19,7 @@ NoticeKind = Literal[
     "half_used", "most_used", "minutes_left", "stopped", "idle_warning", "your_turn",
     "grant_given", "request_decided", "attached", "detached", "help_claimed", "week_reset",
     "help_raised", "help_unclaimed", "hours_request", "bulk_result", "reservation_begins",
-    "reservation_over",
+    "reservation_over", "week_report",
 ]  # fmt: skip
 
 _MOST_TEXT_CHARS = 600
@@ -63,6 +63,7 @@ KINDS: Mapping[NoticeKind, Kind] = {
     "hours_request": Kind(title="Somebody asks for GPU-hours", audience="organizers",
                           lasts=_LATER),
     "bulk_result": Kind(title="A bulk grant is done", audience="organizers", lasts=_LATER),
+    "week_report": Kind(title="The report of a week", audience="organizers", lasts=_LATER),
 }  # fmt: skip
 
 # Told to whoever has chosen nothing, on the channels that the lab marks for that.

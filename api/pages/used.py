@@ -11,9 +11,11 @@ from api.exports import csv_text
 from api.pages import charts
 from api.pages.rooms import RoomDep
 from api.pages.visitor import VisitorDep
+from api.participation_text import PROJECT_TEXTS, STATE_TEXTS
 from quota.amount import GpuTime
 from quota.leases import end_text
 from quota.own_hours import LedgerLine, ledger, use_of_week
+from quota.participation import Participation, participation
 from quota.service import Books
 
 router = APIRouter(prefix="/hours")
@@ -39,7 +41,8 @@ def get_used(
     return room.looks.page(
         request, "used.html", visitor, days=days, chart=chart, lines=shown, older=older,
         is_newest=before is None, total=GpuTime.total(one.amount for one in days),
-        flavors=books.lab.flavors, end_text=end_text,
+        flavors=books.lab.flavors, end_text=end_text, own=_own_weeks(books, visitor.name),
+        states=STATE_TEXTS, projects=PROJECT_TEXTS,
     )  # fmt: skip
 
 
@@ -51,6 +54,13 @@ def get_file(visitor: VisitorDep, room: RoomDep) -> Response:
         _file(room.books, visitor.name), media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )  # fmt: skip
+
+
+def _own_weeks(books: Books, name: str) -> Participation | None:
+    """Return how they take part, as organizers see it; None without a program or a section."""
+    if books.lab.program is None:
+        return None
+    return next(iter(participation(books, name=name)), None)
 
 
 def _file(books: Books, name: str) -> Iterator[str]:

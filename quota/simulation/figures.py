@@ -11,6 +11,7 @@ from statistics import mean, median
 
 from quota.amount import MGPU_MS_PER_HOUR
 from quota.placement import FULL_MGPU
+from quota.quantiles import quantile
 from quota.simulation.record import RunOut, Wait
 
 HOURS = range(24)
@@ -140,16 +141,6 @@ def waits_of(waits: Iterable[Wait]) -> Waits:
         waited_p50_s=median(waited) if waited else 0.0,
         gave_up=gave_up / len(asked) if asked else 0.0,
     )
-
-
-def quantile(ordered: Sequence[float], part: float) -> float:
-    """Return a quantile of ordered numbers, between its two neighbours; 0 of none."""
-    if not ordered:
-        return 0.0
-    place = part * (len(ordered) - 1)
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def busy_by(

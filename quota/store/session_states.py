@@ -1,6 +1,7 @@
 """Reading and writing what running sessions do with their GPUs."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +82,28 @@ def save_uses(tx: Connection, uses: Mapping[UUID, SessionUse]) -> None:
          "new_held_mib": use.held_mib, "new_minutes": _packed(use.minutes)}
         for lease_id, use in sorted(uses.items())
     ])  # fmt: skip
+
+
+def ended_at(tx: Connection) -> dict[UUID, datetime]:
+    """Tell when the sessions ended whose states are still here."""
+    query = (
+        select(leases.c.id, leases.c.ended_at)
+        .join(session_states, session_states.c.lease_id == leases.c.id)
+        .where(leases.c.state == "ended", leases.c.ended_at.is_not(None))
+    )
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def holders_of(tx: Connection, lease_ids: Sequence[UUID]) -> dict[UUID, tuple[str, int]]:
+    """Tell who holds some leases, and how much of a GPU each occupies."""
+    if not lease_ids:
+        return {}
+    query = (
+        select(leases.c.id, accounts.c.name, leases.c.share_mgpu)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .where(leases.c.id.in_(lease_ids))
+    )
+    return {row[0]: (row[1], row[2]) for row in tx.execute(query)}
 
 
 def forget_ended(tx: Connection) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from quota.store.metadata import RowId
 from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given on
+from quota.store.tables_daily import daily_counts as daily_counts  # noqa: PLC0414 - too
 from quota.store.tables_emergency import emergencies as emergencies  # noqa: PLC0414 - and this
 from quota.store.tables_emergency import emergency_starts as emergency_starts  # noqa: PLC0414
 from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this

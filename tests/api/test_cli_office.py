@@ -1,6 +1,7 @@
 """The commands of organizers: what they print, what they refuse, and that repeating is safe."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -127,17 +128,44 @@ def test_exports_are_whole_files(used: Shell) -> None:
     assert used.run("export", "usage", *reversed(SPAN))[0] == 2
 
 
-def test_a_report_is_a_table_or_csv_or_json(used: Shell) -> None:
+def test_a_report_is_of_a_week_or_of_its_people(used: Shell) -> None:
     status, said = used.run("report", "--section", "utc")
+    assert status == 0
+    assert "of 40.00 GPU-hours were used" in said
+    assert re.search(r"^utc +4 ", said, re.MULTILINE), said
+    found = printed(used, "report")
+    assert isinstance(found, dict)
+    assert [one["name"] for one in found["sections"]] == ["utc", "berlin"]
+    status, said = used.run("report", "--people", "--section", "utc")
     assert status == 0
     assert [line.split()[1] for line in said.splitlines()[1:]] == ["ada", "blaise", "chen", "dina"]
     rows = used.run("report", "--csv")[1].splitlines()
     assert rows[0] == "section,scholar,used,available,sessions"
     assert len(rows) == 6
-    found = printed(used, "report", "--section", "berlin")
-    assert isinstance(found, list)
-    assert found[0]["scholar"] == "emeka"
+    people = printed(used, "report", "--people", "--section", "berlin")
+    assert isinstance(people, list)
+    assert people[0]["scholar"] == "emeka"
     assert used.run("report", "--week", "3")[0] == 1
+    assert used.run("report", "--section", "nowhere")[0] == 1
+
+
+def test_a_report_as_a_page_is_one_file_without_scripts(used: Shell) -> None:
+    status, page = used.run("report", "--html")
+    assert status == 0
+    assert page.startswith("<!doctype html>")
+    assert page.count("<svg") == 2
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=", page)
+    assert used.run("report", "--html", "--output", "week.html") == (0, "")
+    assert (used.folder / "week.html").read_text() == page
+    assert used.run("report", "--html", "--csv")[0] == 2
+
+
+def test_who_takes_part_is_told_by_the_weeks_of_a_program(used: Shell) -> None:
+    status, said = used.run("report", "--participation")
+    assert status == 1
+    assert "has no program" in said
+    assert used.run("report", "--participation", "--week", "1")[0] == 2
 
 
 def test_labs_passed_are_written_by_scholar(used: Shell) -> None:

@@ -19,6 +19,7 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.daily import note_refused
 from quota.emergency import Emergency, EmergencyStart
 from quota.emergency_books import Emergencies
 from quota.errors import LeaseConflict, NoSuchLease
@@ -188,6 +189,7 @@ def _letters_go_out(story: Story) -> None:
 def _blaise_changes_his_mind(story: Story) -> None:
     story.ask("blaise", "quarter", "blaise")
     story.desk.books.stop_lease(id_of("blaise"), "person")
+    note_refused(story.desk.books, {"too_many_sessions": 1})
     story.tick()
 
 

@@ -9,9 +9,10 @@ from quota.amount import GpuTime
 from quota.invariants import Violation
 from quota.lab import Lab
 from quota.lab_file import parse_lab
+from quota.quantiles import quantile
 from quota.simulation import plan as planning
 from quota.simulation.behaviour import Behaviour
-from quota.simulation.figures import Figures, Waits, figures_of, quantile, waits_of
+from quota.simulation.figures import Figures, Waits, figures_of, waits_of
 from quota.simulation.memory import MemoryKeeper
 from quota.simulation.plan import Answer, BooksBroken, Plan, answer, runs_of, simulate
 from quota.simulation.variants import for_planning, gpus_of, with_allowance, with_scholars

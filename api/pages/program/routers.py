@@ -12,6 +12,7 @@ from api.pages.program import (
     people,
     person,
     plan,
+    report,
     sections,
     sessions,
     settings,
@@ -20,7 +21,7 @@ from api.pages.program import (
 ROUTERS = (
     overview.router, inbox.router, people.router, person.router, grants.router, bulk.router,
     plan.router, edits.router, sections.router, sessions.router, gpus.router, audit.router,
-    settings.router,
+    report.router, settings.router,
 )  # fmt: skip
 
 LARGE_FORMS = dict.fromkeys((bulk.BULK_PAGE, sections.ROSTER_PAGE), BULK_LIMIT_BYTES)

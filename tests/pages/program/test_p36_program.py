@@ -32,6 +32,8 @@ PROGRAM = {
     "POST /program/sessions/{lease_id}/stop": 422, "GET /program/gpus": 200,
     "POST /program/gpus/{uuid}/drain": 422, "POST /program/gpus/{uuid}/undrain": 422,
     "GET /program/audit": 200, "GET /program/audit.{form}": 200, "GET /program/settings": 200,
+    "GET /program/report": 200, "GET /program/report.html": 200,
+    "GET /program/participation": 200, "GET /program/participation.csv": 200,
     "GET /program/settings/lab.patch": 200, "GET /program/settings/changes.yaml": 200,
 }  # fmt: skip
 FILLED = {"kind_name": "due-dates", "uuid": "GPU-0", "form": "csv", "bulk_id": ID}
