@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+from prometheus_client import Gauge
+
 from hub.client import ServiceRefused, ServiceUnavailable
 from hub.gpu_room import GpuRoom
 from hub.kept_file import KeptFile
@@ -41,6 +43,11 @@ _EVERY_S = 30.0
 _AT_START_S = 3.0
 # What the service has taken note of is shown for a while, then forgotten.
 _REMEMBERED_FOR = timedelta(days=7)
+
+
+# With the hub's own metrics, since the service's are away when it matters most. One for the
+# process, as the hub's all are.
+_IS_OPEN = Gauge("gpulab_hub_emergency_open", "1 while an emergency is open at the hub.")
 
 
 class NoRoom(Exception):
@@ -97,6 +104,7 @@ class EmergencyMode:
         self._placing = asyncio.Lock()
         self._telling = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
+        _IS_OPEN.set_function(lambda: float(self.now_open() is not None))
 
     # -- the switch ---------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ class Idling:
         self, tx: Connection, states: Mapping[UUID, StoredState], until: Mapping[UUID, datetime]
     ) -> None:
         """Add to the day's count what GPUs stood idle for, now that it is over."""
-        known = states | rows.states_of(tx, [key for key in until if key not in states])
+        known = {**states, **rows.states_of(tx, [key for key in until if key not in states])}
         counts: Counter[str] = Counter()
         for key, (account, share_mgpu) in rows.holders_of(tx, list(until)).items():
             if known[key].is_idle and until[key] > known[key].since:

@@ -89,7 +89,7 @@ def _of_section(
         }  # fmt: skip
     passed: dict[str, list[str]] = {}
     for who, lab in listings.passed_labs(books, names):
-        passed.setdefault(who, []).append(lab.lab)
+        passed.setdefault(who, []).append(lab.name)
     found = []
     for name in names:
         marks = tuple(

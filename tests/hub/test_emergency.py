@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from hub.attentive import Unseen
 from hub.client import ServiceUnavailable
@@ -151,12 +152,16 @@ def scene(tmp_path: Path) -> Scene:
 # -- the switch -----------------------------------------------------------------------------------
 
 
+def shown() -> float | None:
+    return REGISTRY.get_sample_value("gpulab_hub_emergency_open")
+
+
 def test_it_is_closed_until_somebody_opens_it_and_closes_by_itself(scene: Scene) -> None:
-    assert scene.mode.now_open() is None
+    assert (scene.mode.now_open(), shown()) == (None, 0)
     one = scene.open("1")
-    assert scene.mode.now_open() == one
+    assert (scene.mode.now_open(), shown()) == (one, 1)
     scene.clock.set(NOON + timedelta(hours=1))
-    assert scene.mode.now_open() is None
+    assert (scene.mode.now_open(), shown()) == (None, 0)
 
 
 def test_it_outlives_a_restart_of_the_hub_in_a_file_that_nobody_else_can_read(

@@ -201,5 +201,5 @@ def test_sessions_as_processes_load_the_part() -> None:
 
 
 def test_sessions_as_processes_are_told_where_the_labs_are() -> None:
-    labs = Path(_session_part()["GPULAB_LABS"])
+    labs = Path(_session_part("")["GPULAB_LABS"])
     assert (labs / "week-1.ipynb").is_file()
