@@ -34,6 +34,10 @@ class KeptShare:
         """Tell whether an instant lies inside."""
         return self.starts_at <= at < self.ends_at
 
+    def is_enough_for(self, ask: Ask) -> bool:
+        """Tell whether it is as much as somebody asks for."""
+        return ask.share_mgpu <= self.ask.share_mgpu and ask.memory_mib <= self.ask.memory_mib
+
 
 KeptShares: TypeAlias = Mapping[str, tuple[KeptShare, ...]]
 """For each GPU what is kept of it, in the order of the starts."""
@@ -71,14 +75,18 @@ def lacks_room(
 ) -> KeptShare | None:  # fmt: skip
     """Return the first kept share that would find no room beside `ask` and all that is there.
 
-    What is kept for `account` itself is in nobody's way. `shares` are of this GPU, in order.
+    What is kept for `account` itself is in nobody's way, and in that time others are not in its:
+    they fit together, or they would not both be kept. `shares` are of this GPU, in order.
     """
     meanwhile: list[KeptShare] = []
+    own = [one for one in shares if one.account == account and one.is_enough_for(ask)]
     for one in shares:
         if one.account == account or one.is_taken or one.ends_at <= now:
             continue
         at = max(one.starts_at, now)
         meanwhile = [*(other for other in meanwhile if other.ends_at > at), one]
+        if any(mine.covers(at) for mine in own):
+            continue
         if not _has_room(gpu, [ask, *(other.ask for other in meanwhile)], max_sharers):
             return one
     return None
@@ -190,14 +198,14 @@ def yields_of(
     time in which the GPU is another section's: `window_of` an account.
     """
     before = sorted(occupants, key=lambda one: (one.held_at, one.lease_id))
-    there = {one.reservation_id: one.starts_at for one in shares}
+    there = {one.reservation_id for one in shares}
     after = [
-        one if one.yields_to is None or there.get(one.yields_to) == one.yields_at
+        one if one.yields_to is None or one.yields_to in there
         else replace(one, yields_at=window_of(one.account), yields_to=None)
         for one in before
     ]  # fmt: skip
     for share in shares:
-        if not share.is_taken and now < share.starts_at <= notice_until:
+        if now < share.starts_at <= notice_until:
             going = _too_many(after, gpu, shares, share, max_sharers)
             after = [
                 replace(one, yields_at=share.starts_at, yields_to=share.reservation_id)
@@ -215,20 +223,28 @@ def _too_many(
     max_sharers: int,
 ) -> Collection[UUID]:  # fmt: skip
     """Name the sessions for which there is no room when a share begins, the last to come."""
-    on = [one for one in shares if one.covers(share.starts_at) and not one.is_taken]
-    holders = {one.account for one in on}
-    asks = [one.ask for one in on]
+    # A scholar who is there already has what is kept for them, and is told only of the rest.
+    kept = {one.account: one.ask for one in shares if one.covers(share.starts_at)}
+    others: list[Ask] = []
+    met: set[str] = set()
     found = set()
     empty = replace(gpu, used_mgpu=0, used_mib=0, sharers=0)
     for one in stay:
-        goes = one.yields_at is not None and one.yields_at <= share.starts_at
-        if goes or one.account in holders:
+        if one.yields_at is not None and one.yields_at <= share.starts_at:
             continue
-        if _has_room(empty, [*asks, one.ask], max_sharers):
-            asks.append(one.ask)
+        more, rest = kept, [*others, one.ask]
+        if one.account in kept and one.account not in met:
+            met.add(one.account)
+            more, rest = {**kept, one.account: _most(kept[one.account], one.ask)}, others
+        if _has_room(empty, [*more.values(), *rest], max_sharers):
+            kept, others = more, rest
         else:
             found.add(one.lease_id)
     return found
+
+
+def _most(one: Ask, other: Ask) -> Ask:
+    return Ask(max(one.share_mgpu, other.share_mgpu), max(one.memory_mib, other.memory_mib))
 
 
 def _has_room(gpu: GpuUse, asks: Sequence[Ask], max_sharers: int) -> bool:

@@ -95,9 +95,7 @@ class Room:
     def is_own_time(self, gpu: GpuUse, waiter: Waiter, now: datetime) -> bool:
         """Tell whether as much of a GPU as somebody asks for is kept for them now."""
         return any(
-            one.account == waiter.account and one.covers(now)
-            and waiter.ask.share_mgpu <= one.ask.share_mgpu
-            and waiter.ask.memory_mib <= one.ask.memory_mib
+            one.account == waiter.account and one.covers(now) and one.is_enough_for(waiter.ask)
             for one in self.shares.get(gpu.uuid, ())
         )  # fmt: skip
 

@@ -43,27 +43,25 @@ def test_a_list_goes_on_page_by_page_and_ends_are_told_at_once(office: ApiDesk) 
     assert states == {"ada": "over", "emeka": "open", "blaise": "open"}
 
 
-@pytest.mark.parametrize(
-    ("wish", "status", "code"),
-    [
-        ({"flavor": "cpu"}, 422, "no_such_flavor"),
-        ({"starts_at": "2026-11-25T12:30:00Z"}, 422, "bad_start"),
-        ({"starts_at": "0001-01-01T00:00:00+14:00"}, 422, "bad_start"),
-        ({"starts_at": "9999-12-31T23:59:59-14:00"}, 422, "bad_start"),
-        ({"starts_at": "2026-11-26T12:00:00"}, 422, "invalid_request"),
-        ({"starts_at": "tomorrow"}, 422, "invalid_request"),
-        ({"minutes": 5}, 422, "bad_length"),
-        ({"minutes": 10_080}, 422, "bad_length"),
-        ({"minutes": 2**70}, 422, "invalid_request"),
-        ({"minutes": "90"}, 422, "invalid_request"),
-        ({"account": "blaise"}, 422, "invalid_request"),
-        ({"hub_id": "other"}, 404, "no_such_hub"),
-    ],
-)
+WRONG: list[tuple[dict[str, object], int, str]] = [
+    ({"flavor": "cpu"}, 422, "no_such_flavor"),
+    ({"starts_at": "2026-11-25T12:30:00Z"}, 422, "bad_start"),
+    ({"starts_at": "0001-01-01T00:00:00+14:00"}, 422, "bad_start"),
+    ({"starts_at": "9999-12-31T23:59:59-14:00"}, 422, "bad_start"),
+    ({"starts_at": "2026-11-26T12:00:00"}, 422, "invalid_request"),
+    ({"starts_at": "tomorrow"}, 422, "invalid_request"),
+    ({"minutes": 5}, 422, "bad_length"),
+    ({"minutes": 10_080}, 422, "bad_length"),
+    ({"minutes": 2**70}, 422, "invalid_request"),
+    ({"minutes": "90"}, 422, "invalid_request"),
+    ({"account": "blaise"}, 422, "invalid_request"),
+    ({"hub_id": "other"}, 404, "no_such_hub"),
+]
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_bad_wishes_are_refused_with_a_code(
-    office: ApiDesk, wish: dict[str, object], status: int, code: str
-) -> None:
-    reply = put(office, f"/v1/reservations/{uuid4()}", WISH | wish, "token-ada")
-    problem(reply, status, code)
+def test_bad_wishes_are_refused_with_a_code(office: ApiDesk) -> None:
+    for wish, status, code in WRONG:
+        reply = put(office, f"/v1/reservations/{uuid4()}", WISH | wish, "token-ada")
+        problem(reply, status, code)
     assert office.get("/v1/reservations", "token-olga").json()["reservations"] == []

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -19,8 +20,10 @@ from api.gpus.devices import GpuDevice, InventoryUnavailable
 from api.policy import LabFile
 from api.worker import Worker
 from api.worker_metrics import ALARMS, WorkerMetrics, served
+from quota.audit import By
 from quota.errors import BooksUnavailable
 from quota.lab_file import parse_lab
+from quota.reserving_ahead import Reserving
 from tests.api.processes import free_port
 from tests.api.runtime import FakeRuntime, session
 from tests.quota.books import LAB_YAML, Desk
@@ -108,6 +111,20 @@ def test_each_pass_notes_until_when_sessions_may_run(bench: Bench) -> None:
     note = {one.ref: one.deadline for one in bench.notes[-1].sessions}
     assert note[ref] == now + timedelta(hours=1, seconds=50)
     assert note[free] == now + timedelta(hours=2, seconds=50)
+
+
+def test_each_pass_keeps_what_is_reserved(bench: Bench) -> None:
+    desk = bench.desk
+    desk.follow(parse_lab(f"{LAB_YAML}\nreservations: {{most_open: 1}}\n", "lab.yaml"))
+    Reserving(desk.books).reserve(
+        uuid4(), "ada", flavor="whole", starts_at=desk.clock.now() + timedelta(hours=2),
+        minutes=60, by=By(actor="ada"),
+    )  # fmt: skip
+    bench.tick(hours=2)
+    (begun,) = desk.books.account("ada").notices
+    assert begun.kind == "reserved"
+    bench.tick(minutes=15)
+    assert "given to others" in desk.books.account("ada").notices[0].text
 
 
 def test_p20_a_runtime_that_cannot_be_seen_concludes_nothing(bench: Bench) -> None:

@@ -212,7 +212,14 @@ def test_nobody_is_told_twice_and_who_came_first_stays() -> None:
     assert told(after, share) == []
     assert told(after) == [(1, None)]
     assert told(here, replace(share, starts_at=NOON + 2 * STEP)) == [], "not before its time"
-    assert told(here, replace(share, is_taken=True)) == []
+    # Who is there already is not told to make room for themselves, nor others for them.
+    early = replace(here[1], lease_id=UUID(int=3), account="a", ask=ASKS[0], held_at=NOON)
+    taken = replace(share, is_taken=True)
+    assert told([here[1], early], taken) == []
+    assert told([*here, early], taken) == [(1, share.starts_at)]
+    # In their own time the last to come stays, and somebody else makes room for the next.
+    late = replace(share, reservation_id=UUID(int=8), account="b", ask=ASKS[1])
+    assert told([here[1], early], taken, late) == [(2, share.starts_at)]
 
 
 def test_what_is_kept_at_the_same_time_is_counted_together_and_after_each_other_not() -> None:
@@ -228,3 +235,12 @@ def test_what_is_kept_at_the_same_time_is_counted_together_and_after_each_other_
     assert found(first, replace(second, starts_at=first.ends_at)) is None
     assert found(first, replace(second, account="c")) is None
     assert found(replace(first, is_taken=True), second) is None
+    # In one's own time others are in nobody's way: they fit together, or were not both kept.
+    own = replace(second, account="c", ask=ASKS[0], ends_at=NOON + 9 * STEP)
+    third = replace(
+        first, reservation_id=UUID(int=3), starts_at=own.starts_at, ends_at=own.ends_at
+    )
+    full = occupy(gpu("GPU-0"), ASKS[1])
+    for shares, blocks in (((third,), third), ((own, third), None), ((first, own), first)):
+        found_by = lacks_room(full, ASKS[0], shares, "c", now=NOON, max_sharers=4)
+        assert found_by == blocks

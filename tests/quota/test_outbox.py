@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.clearing import keep_reservations
 from quota.errors import BadChoice, StaleEdit
 from quota.helping import Helping
 from quota.idling import Idling
@@ -17,6 +18,7 @@ from quota.lab_channels import QuietHours
 from quota.lab_file import LabFileError
 from quota.notice_choices import choices_of, choose
 from quota.outbox import tell
+from quota.reserving_ahead import Reserving
 from quota.sending import MOST_ATTEMPTS, RETRY_AFTER_S, Outbox
 from quota.session_states import SessionState
 from quota.store import wire
@@ -167,6 +169,21 @@ def test_a_turn_an_idle_gpu_and_an_organizers_stop_are_told(told: Desk) -> None:
     told.ask("chen", lease_id=waiting.lease.id, present=False)
     assert sorted(letters(told)) == [
         ("idle_warning", "mail", "ada"), ("stopped", "mail", "ada"), ("your_turn", "mail", "chen"),
+    ]  # fmt: skip
+
+
+def test_a_reserved_time_that_begins_and_one_given_back_are_told_once(told: Desk) -> None:
+    told.follow(lab_with(f"reservations: {{most_open: 1}}\n{CHANNELS}"))
+    chooses(told, "ada", reservation_begins="mail", reservation_over="room")
+    Reserving(told.books).reserve(
+        uuid4(), "ada", flavor="whole", starts_at=NOON + timedelta(hours=2), minutes=60,
+        by=By(actor="ada"),
+    )  # fmt: skip
+    for minutes in (119, 1, 1, 15, 1):
+        told.clock.advance(timedelta(minutes=minutes))
+        keep_reservations(told.books)
+    assert letters(told) == [
+        ("reservation_begins", "mail", "ada"), ("reservation_over", "room", ""),
     ]  # fmt: skip
 
 
