@@ -1,4 +1,4 @@
-"""Commands that write files: usage, a section's calendar, the head of the audit trail."""
+"""Commands that write files: usage, labs passed, a calendar, the head of the audit trail."""
 
 from json import dumps
 from typing import Annotated
@@ -17,7 +17,7 @@ from api.cli_words import (
     output_to,
     read_span,
 )
-from api.exports import UsageFormat, export, usage_line
+from api.exports import UsageFormat, csv_text, export, usage_line
 from api.ical import calendar_of
 from quota import listings
 from quota.office import Office
@@ -66,6 +66,26 @@ def calendar(
             return
         file.write(calendar_of(books.lab.name, found.title or section, weeks,
                                hub_id=books.hub_id, now=now))  # fmt: skip
+
+
+@app.command()
+def labs_passed(
+    section: SectionOption = None, output: OutputOption = None, *, json: JsonOption = False
+) -> None:
+    """Write who passed which lab, and when for the first time, as CSV or JSON."""
+    with open_books(CliSettings()) as books, output_to(output) as file:
+        lab = books.lab
+        names = scholars_in(lab, section) if section else listings.account_names(books)
+        rows = [
+            {"account": name, "section": lab.section_name_of(name) or "", "lab": one.name,
+             "passed_at": one.passed_at.isoformat()}
+            for name, one in listings.passed_labs(books, names)
+        ]  # fmt: skip
+        if json:
+            file.write(dumps({"labs_passed": rows}, indent=2).encode() + b"\n")
+            return
+        columns = ("account", "section", "lab", "passed_at")
+        file.write(csv_text([columns, *(one.values() for one in rows)]).encode())
 
 
 @app.command()

@@ -56,6 +56,13 @@ class ApiSettings(_LabSettings):
 
     service_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     service_port: int = Field(default=8090, ge=1, le=65535, description="Port to listen on.")
+    session_listener_host: str = Field(
+        default="127.0.0.1", description="Address at which sessions reach the service: a listener "
+        "of its own, with what is theirs.",
+    )  # fmt: skip
+    session_listener_port: int = Field(
+        default=8091, ge=1, le=65535, description="Port of that listener."
+    )
     public_host: str = Field(
         default="", pattern=r"^(https?://[^/\s]+)?$",
         description="Host for per-user subdomains, with scheme and port; empty for none: then "
@@ -142,7 +149,7 @@ OTHER_VARIABLES = frozenset(
         "SERVICE_URL", "BIND_URL", "HUB_BIND_URL", "PROXY_API_URL",
         "AUTHENTICATOR", "DOCKER_NETWORK", "HUB_CONFIG", "HOST", "PORT", "HUB_PORT",
         "PROXY_API_PORT", "PROGRAM", "SESSIONS_REACH", "SESSION_CALLERS",
-        "SESSION_BRIDGE",
+        "SESSION_BRIDGE", "SESSION_API", "SESSION_LISTENER_AT",
         "HOME_GIB", "DATASETS_DIR", "MODELS_DIR", "GPU_REQUESTS",
         "GATE_POLICY", "GATE_SOCKET", "GATE_ENGINE", "GATE_SOCKET_MODE",
     )

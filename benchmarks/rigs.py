@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 
+from lab.trial.waiting import free_ports
 from quota.clock import SystemClock
 from quota.lab_file import load_lab
 from quota.placement import GpuUse
@@ -22,6 +22,7 @@ from quota.store.engine import open_engine
 from quota.store.migrate import upgrade
 
 ROOT = Path(__file__).parents[1]
+SESSION_PORT = "GPULAB_SESSION_LISTENER_PORT"
 _START_S = 60
 
 
@@ -112,11 +113,10 @@ def running(module: str, rig: Rig, **more: str) -> Iterator[subprocess.Popen[byt
 
 @contextmanager
 def service(rig: Rig) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the service; yields its address and process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """Run the service; yields its address and process, the rig knows its session listener."""
+    port, sessions = free_ports(2)
     url = f"http://127.0.0.1:{port}"
+    rig.environment[SESSION_PORT] = str(sessions)
     with running("api.serve", rig, GPULAB_SERVICE_PORT=str(port)) as process:
         until = time.monotonic() + _START_S
         while time.monotonic() < until and process.poll() is None:

@@ -190,6 +190,7 @@ def _sessions(c: Any, settings: HubSettings, lab: Lab) -> None:
     c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": "900"}
     # For the records and labels by which the worker knows this hub's sessions.
     c.Spawner.hub_id = settings.hub_id
+    c.Spawner.session_api = settings.session_api
     if settings.spawner == "docker":
         c.DockerSpawner.network_name = settings.docker_network
         c.LabDockerSpawner.home_gib = settings.home_gib

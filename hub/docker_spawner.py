@@ -191,9 +191,7 @@ class LabDockerSpawner(Attentive, Leased, DockerSpawner):
         env: dict[str, str] = super().get_env()
         env |= docker_box.gpu_variables(self.real_gpu(), self.gpu_requests)
         env |= docker_box.shared_variables(self.datasets_dir, self.models_dir)
-        env |= {"GPULAB_LEASE": self.lease_id, "GPULAB_FLAVOR": self.flavor_name,
-                "GPULAB_IMAGE": self.image_name}  # fmt: skip
-        return env | self.gpu_advice()
+        return env | self.lab_variables() | self.gpu_advice()
 
     def _labels(self) -> dict[str, str]:
         return {

@@ -14,6 +14,8 @@ class Leased(HasTraits):
 
     hub_id = Unicode("main", help="Which hub this is, for the books.").tag(config=True)
 
+    session_api = Unicode("", help="Where sessions reach the service.").tag(config=True)
+
     lease_id = Unicode("", help="The lease, made and saved before the service is asked for it.")
     flavor_name = Unicode("", help="The flavor of lab.yaml that was chosen.")
     image_name = Unicode("", help="The image of lab.yaml that was chosen.")
@@ -40,6 +42,12 @@ class Leased(HasTraits):
     def real_gpu(self) -> str:
         """Return the GPU that the session may really use; empty for none."""
         return "" if self.gpu_is_virtual else str(self.gpu_uuid)
+
+    def lab_variables(self) -> dict[str, str]:
+        """Return what a session is told of the lab."""
+        own = {"GPULAB_LEASE": self.lease_id, "GPULAB_FLAVOR": self.flavor_name,
+               "GPULAB_IMAGE": self.image_name}  # fmt: skip
+        return {**own, "GPULAB_SESSION_API": self.session_api} if self.session_api else own
 
     def gpu_advice(self) -> dict[str, str]:
         """Return what tells PyTorch to keep to the session's part of the GPU's memory.

@@ -85,12 +85,9 @@ class ProcessSpawner(Attentive, Leased, Spawner):
             "JUPYTERHUB_ROOT_DIR": str(self.home),
             "NVIDIA_VISIBLE_DEVICES": gpu or "void",
             "CUDA_VISIBLE_DEVICES": gpu,
-            "GPULAB_FLAVOR": self.flavor_name,
-            "GPULAB_IMAGE": self.image_name,
-            # By this mark the runtime finds what outlives a killed keeper.
-            "GPULAB_LEASE": self.lease_id,
         }
-        return env | _session_part() | self.gpu_advice()
+        # By the lease the runtime finds what outlives a killed keeper.
+        return env | self.lab_variables() | _session_part() | self.gpu_advice()
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""

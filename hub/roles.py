@@ -23,8 +23,9 @@ USER_SCOPES = frozenset({ACCESS_SCOPE})
 
 _SEES_ACTIVITY = ("list:users", "read:servers", "read:users:activity")
 
-# The token of a running session is readable by everything in it, so it can do two things only.
-SESSION_SCOPES = ("users:activity!user", "access:servers!server")
+# The token of a running session is readable by everything in it, so it can do three things only.
+# By the last one the service's session listener knows it, which is all that takes it there.
+SESSION_SCOPES = ("users:activity!user", "access:servers!server", ACCESS_SCOPE)
 
 
 def roles(lab: Lab) -> list[dict[str, Any]]:

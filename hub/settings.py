@@ -19,6 +19,10 @@ class HubSettings(SessionSettings):
     service_url: str = Field(
         default="http://127.0.0.1:8090", description="The service, as the hub reaches it."
     )
+    session_api: str = Field(
+        default="", description="Where sessions reach the service's listener for them; empty for "
+        "none.",
+    )  # fmt: skip
     bind_url: str = Field(
         default="http://127.0.0.1:8000", description="The public address, as people type it."
     )

@@ -64,6 +64,7 @@ _FLAGS: dict[str, type] = {
     "hub_port": int,
     "proxy_api_port": int,
     "service_port": int,
+    "session_listener_port": int,
     "public_host": str,
     "hub_config": Path,
 }

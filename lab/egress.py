@@ -1,4 +1,4 @@
-"""What sessions may reach: the world, names and the hub's port, as rules of iptables; pure.
+"""What sessions may reach: the world, names, two ports of the lab, as rules of iptables; pure.
 
 The rules look at where a packet comes in, which no session can change, and are in two chains for
 each network of sessions: one for what this machine passes on, one for what is meant for itself.
@@ -38,7 +38,7 @@ _CHAIN = re.compile(r"-A (\S+) -i (\S+) .*-j (GPULAB-[0-9a-f]{8}-(?:OUT|OWN))$")
 class Openings:
     """What is open to sessions besides the outside world."""
 
-    # Addresses with a TCP port: the hub's.
+    # Addresses with a TCP port: the hub's, and the service's for sessions.
     doors: tuple[tuple[str, int], ...]
     # Addresses that this machine asks for names.
     resolvers: tuple[str, ...] = ()
@@ -49,6 +49,8 @@ class Openings:
     callers: tuple[str, ...] = ()
     # Which of them may ask anybody but this machine itself: the hub asks others who somebody is.
     asking: tuple[str, ...] = ()
+    # Who is on the network to be asked, and asks nobody there and nobody outside: the service.
+    answering: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ def _passed_on(bridge: str, openings: Openings, family: Family) -> Iterator[str]
         # Docker itself lets nobody on this network answer another.
         yield f"-o {bridge} {_KNOWN} -j ACCEPT"
     yield f"{_KNOWN} -j RETURN"
+    yield from (f"-s {one} -j DROP" for one in openings.answering)
     yield from (f"-s {caller} -o {bridge} -j ACCEPT" for caller in openings.callers)
     for address, port in openings.doors:
         yield f"{_to(address)}-p tcp -m tcp --dport {port} -j ACCEPT"
@@ -115,6 +118,7 @@ def _for_itself(openings: Openings, family: Family) -> Iterator[str]:
     if family == 6:
         yield from (f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN"
                     for kind in _NEIGHBOURS)  # fmt: skip
+    yield from (f"-s {one} -j DROP" for one in openings.answering)
     for address, port in openings.doors:
         yield f"{_to(address)}-p tcp -m tcp --dport {port} -j ACCEPT"
     for address in openings.resolvers:
@@ -137,6 +141,7 @@ def _of_family(openings: Openings, family: Family) -> Openings:
         doors=tuple((one, port) for address, port in openings.doors for one in ours([address])),
         resolvers=ours(openings.resolvers), also=ours(openings.also),
         callers=ours(openings.callers), asking=ours(openings.asking),
+        answering=ours(openings.answering),
     )  # fmt: skip
 
 

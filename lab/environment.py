@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from api.session_side.place import PREFIX as SESSION_PREFIX
 from lab.gating import Gate
 from lab.settings import LabSettings, venv_bin
 from lab.state import State
@@ -20,7 +21,7 @@ def program_environment(
     gate: Gate | None = None,
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the environment of every program; `hub_host` is where sessions reach the hub.
+    """Return the environment of every program; `hub_host` is where sessions reach hub and service.
 
     With a gate, its socket is the only address of an engine that they are told.
     """
@@ -39,6 +40,7 @@ def program_environment(
         "SERVICE_HOST": _LOOPBACK,
         "SERVICE_PORT": settings.service_port,
         "SERVICE_URL": f"http://{_LOOPBACK}:{settings.service_port}",
+        **_session_listener(hub_host, settings.session_listener_port),
         "HOST": settings.host,
         "PORT": settings.port,
         "BIND_URL": settings.bind_url,
@@ -60,3 +62,9 @@ def program_environment(
     named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
     # Unbuffered, so that a program's last words before a crash are in its log.
     return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _session_listener(host: str, port: int) -> dict[str, object]:
+    """Tell the service where it listens to sessions, and the hub what it tells them of that."""
+    return {"SESSION_LISTENER_HOST": host, "SESSION_LISTENER_PORT": port,
+            "SESSION_API": f"http://{host}:{port}{SESSION_PREFIX}"}  # fmt: skip

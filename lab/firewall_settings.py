@@ -25,6 +25,9 @@ class FirewallSettings(BaseSettings):
 
     docker_network: str = Field(default="gpulab", description="Docker network of the sessions.")
     hub_port: int = Field(default=8081, ge=1, le=65535, description="The hub's own port.")
+    session_listener_port: int = Field(
+        default=8091, ge=1, le=65535, description="Where sessions reach the service."
+    )
     sessions_reach: str = Field(
         default="", description="Private addresses or networks that sessions may reach all the "
         "same, with commas between them.",
@@ -33,13 +36,17 @@ class FirewallSettings(BaseSettings):
         default="", description="Addresses of hub and proxy on the sessions' network, where they "
         "are containers, with commas between them; the first is the hub.",
     )  # fmt: skip
+    session_listener_at: str = Field(
+        default="", description="Address of the service on the sessions' network, where it is a "
+        "container.",
+    )  # fmt: skip
     session_bridge: str = Field(
         default="", max_length=15, validate_default=True,
         description="The bridge of the sessions' network, where the engine cannot be asked for "
         "it; needs `GPULAB_SESSION_CALLERS`.",
     )  # fmt: skip
 
-    @field_validator("sessions_reach", "session_callers")
+    @field_validator("sessions_reach", "session_callers", "session_listener_at")
     @classmethod
     def _are_addresses(cls, text: str) -> str:
         networks_in(text)
@@ -71,9 +78,13 @@ def openings_of(
     network: SessionNetwork | ToldNetwork,
     resolvers: tuple[str, ...],
 ) -> Openings:
-    """Say what is open: the hub in a container, or the hub on this machine."""
+    """Say what is open: hub and service in containers, or both on this machine."""
     callers = networks_in(settings.session_callers)
-    hub = callers[:1] or ((network.gateway,) if isinstance(network, SessionNetwork) else ())
-    return Openings(doors=tuple((one, settings.hub_port) for one in hub), resolvers=resolvers,
-                    callers=callers, asking=callers[:1],
-                    also=networks_in(settings.sessions_reach))  # fmt: skip
+    service = networks_in(settings.session_listener_at)
+    here = () if callers or isinstance(network, ToldNetwork) else (network.gateway,)
+    doors = (
+        *((one, settings.hub_port) for one in callers[:1] or here),
+        *((one, settings.session_listener_port) for one in service or here),
+    )
+    return Openings(doors=doors, resolvers=resolvers, callers=callers, asking=callers[:1],
+                    answering=service, also=networks_in(settings.sessions_reach))  # fmt: skip

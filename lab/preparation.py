@@ -70,6 +70,7 @@ def prepare_lab(
         "GPULAB_PORT": (settings.host, settings.port),
         "GPULAB_HUB_PORT": (hub_host, settings.hub_port),
         "GPULAB_SERVICE_PORT": (_LOOPBACK, settings.service_port),
+        "GPULAB_SESSION_LISTENER_PORT": (hub_host, settings.session_listener_port),
         "GPULAB_PROXY_API_PORT": (_LOOPBACK, settings.proxy_api_port),
     })  # fmt: skip
     make_secrets(state.secrets)

@@ -47,7 +47,8 @@ def secure_sessions(
 
 
 def _guarded(settings: LabSettings, network: SessionNetwork) -> Shortcoming | None:
-    doors = ((network.gateway, settings.hub_port),)
+    ports = (settings.hub_port, settings.session_listener_port)
+    doors = tuple((network.gateway, port) for port in ports)
     try:
         guard(network, Openings(doors=doors, resolvers=machine_resolvers(),
                                 also=networks_in(settings.sessions_reach)))  # fmt: skip

@@ -27,6 +27,9 @@ class LabSettings(SessionSettings):
     proxy_api_port: int = Field(default=8001, description="Where the hub tells the proxy.",
                                 ge=1, le=65535)  # fmt: skip
     service_port: int = Field(default=8090, description="The service's port.", ge=1, le=65535)
+    session_listener_port: int = Field(
+        default=8091, description="Where sessions reach the service.", ge=1, le=65535
+    )
     public_host: str | None = Field(
         default=None, description="Address with a name of its own per person; empty for none."
     )

@@ -15,8 +15,10 @@ from quota.bulk import bulk_grant_id
 from quota.help_queue import HelpRequest
 from quota.hour_requests import HourRequest
 from quota.lab import Lab
+from quota.labs import PassedLab
 from quota.service import Books
 from quota.store import help as help_rows
+from quota.store import labs as lab_rows
 from quota.store import lists, office
 from quota.store.engine import reading
 from quota.store.usage import ChargeLine, usage_lines, usage_sums
@@ -109,6 +111,15 @@ def help_requests(
     with reading(books.engine) as tx:
         return help_rows.help_requests_of(tx, books.hub_id, account=name, state=state,
                                           after=after, most=most)  # fmt: skip
+
+
+def passed_labs(books: Books, names: Sequence[str]) -> Iterator[tuple[str, PassedLab]]:
+    """Read which labs some scholars have passed, by name, the earliest first."""
+    for start in range(0, len(names), _ACCOUNTS_AT_ONCE):
+        some = names[start : start + _ACCOUNTS_AT_ONCE]
+        with reading(books.engine) as tx:
+            found = lab_rows.passed_labs(tx, books.hub_id, some)
+        yield from found
 
 
 def charges(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from quota import help_queue as queue
 from quota.attachments import Attachment
 from quota.help_queue import HelpRequest
@@ -53,9 +55,13 @@ def own_help(books: Books, name: str, *, now: datetime) -> OwnHelp:
             visits=tuple(office.attachments_of(tx, row["id"], most=_NEWEST)),
             consent=rows.consent_of(tx, row["id"]),
         )  # fmt: skip
-        if found.wanted is None or found.wanted.state != "waiting":
-            return found
-        waiting = rows.waiting_requests(tx, books.hub_id)
+        return replace(found, place=place_of(tx, books, found.wanted))
+
+
+def place_of(tx: Connection, books: Books, wanted: HelpRequest | None) -> int | None:
+    """Count who waits in a section before and with a request; None when it does not wait."""
+    if wanted is None or wanted.state != "waiting":
+        return None
+    waiting = rows.waiting_requests(tx, books.hub_id)
     section_of = books.lab.section_name_of
-    places = queue.places((section_of(who), one) for who, one in waiting)
-    return replace(found, place=places.get(found.wanted.id))
+    return queue.places((section_of(who), one) for who, one in waiting).get(wanted.id)

@@ -75,15 +75,12 @@ def own_hours(books: Books, name: str) -> OwnHours:
     with reading(books.engine) as tx:
         view = answers.account_view(tx, lab, books.hub_id, name, now=now)
         row = reads.account_row(tx, books.hub_id, name)
-        used = GpuTime.total(one.lease.unposted(now) for one in view.sessions)
-        if row is not None and view.week is not None:
-            used += used_since(tx, row["id"], [view.week.starts_at])[0]
         return OwnHours(
             account=view,
             explanation=answers.explanation_of(tx, view, now=now),
             sessions=tuple(_own_session(tx, books, view, one, now) for one in view.sessions),
             rate_mgpu=rate_mgpu(one.lease for one in view.sessions),
-            lasts_until=lasts_until(view.available, used, view.week, now=now),
+            lasts_until=hours_last(tx, view, None if row is None else row["id"], now=now),
             visit=None if row is None else visit_of(tx, row["id"], now=now),
         )
 
@@ -123,6 +120,16 @@ def ledger(
                    charged=charged + leases[lease_id].unposted(now))
         for lease_id, at, charged in found
     ]  # fmt: skip
+
+
+def hours_last(
+    tx: Connection, view: AccountView, account_id: int | None, *, now: datetime
+) -> datetime | None:
+    """Tell until when somebody's hours last, if they go on as in this week so far."""
+    used = GpuTime.total(one.lease.unposted(now) for one in view.sessions)
+    if account_id is not None and view.week is not None:
+        used += used_since(tx, account_id, [view.week.starts_at])[0]
+    return lasts_until(view.available, used, view.week, now=now)
 
 
 def visit_of(tx: Connection, account_id: int, *, now: datetime) -> Attachment | None:

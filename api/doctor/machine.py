@@ -38,6 +38,7 @@ class PlaceSettings(CliSettings):
     hub_port: int = Field(default=8081, description="The hub's own port.")
     proxy_api_port: int = Field(default=8001, description="Where the hub tells the proxy.")
     service_port: int = Field(default=8090, description="The service's port.")
+    session_listener_port: int = Field(default=8091, description="The sessions' way to it.")
     public_host: str | None = Field(default=None, description="Address with subdomains.")
 
 
@@ -94,6 +95,7 @@ def look_at_ports(settings: CliSettings) -> Iterator[Finding]:
     place = PlaceSettings()
     ports = {
         "PORT": place.port, "HUB_PORT": place.hub_port, "SERVICE_PORT": place.service_port,
+        "SESSION_LISTENER_PORT": place.session_listener_port,
         "PROXY_API_PORT": place.proxy_api_port,
     }  # fmt: skip
     taken = {name: port for name, port in ports.items() if _is_taken(place.host, port)}

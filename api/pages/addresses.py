@@ -43,9 +43,17 @@ class Addresses:
 
     def session(self, account: str, server_name: str) -> str:
         """Return where the hub leads on to somebody's session."""
-        end = f"/{quote(server_name, safe='')}" if server_name else ""
-        return self.hub(f"user/{quote(account, safe='')}{end}/")
+        return self.hub(f"user/{_place(account, server_name)}/")
+
+    def start(self, account: str, server_name: str) -> str:
+        """Return where somebody chooses what a session of theirs starts on."""
+        return self.hub(f"spawn/{_place(account, server_name)}")
 
     def page(self, path: str = "") -> str:
         """Return an address of the pages, within their own host."""
         return f"{PREFIX}/{path}"
+
+
+def _place(account: str, server_name: str) -> str:
+    end = f"/{quote(server_name, safe='')}" if server_name else ""
+    return f"{quote(account, safe='')}{end}"

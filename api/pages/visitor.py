@@ -54,7 +54,7 @@ async def get_visitor(request: Request, room: RoomDep) -> Visitor:
         raise SignInNeeded(_here(request)) from error
     if caller.name != who.name or caller.is_hub:
         raise SignInNeeded(_here(request))
-    keep_pace(room.pace, caller)
+    keep_pace(room.pace, caller.name)
     access = access_of(caller, room.books.lab, getattr(request.state, "request_id", ""))
     return Visitor(access=access, proof=room.cookies.proof_for(who))
 

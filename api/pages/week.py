@@ -12,6 +12,8 @@ from api.pages.rooms import Room, RoomDep
 from api.pages.visitor import Visitor, VisitorDep
 from quota.errors import BadAmount, NoSuchThing
 from quota.feeds import feed, feeds_of, make_feed, revoke_feed
+from quota.labs import lab_names
+from quota.passing import passed_by
 from quota.section_week import SectionWeek, section_week
 
 router = APIRouter(prefix="/hours")
@@ -69,5 +71,6 @@ def _page(
     kept = [one for one in feeds_of(books, visitor.name) if one.revoked_at is None]
     return room.looks.page(
         request, "week.html", visitor, section=section, weeks=weeks, calendar=typed,
-        addresses=kept, status=room.looks.typed_status(typed),
+        addresses=kept, passed=passed_by(books, visitor.name),
+        labs=len(lab_names(books.lab.program)), status=room.looks.typed_status(typed),
     )  # fmt: skip

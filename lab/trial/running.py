@@ -47,7 +47,8 @@ class RunningLab:
         self.lab_file = folder / "lab.yaml"
         self.lab_file.write_text(text or lab_text())
         self.spawner = spawner
-        self.port, self.hub_port, self.proxy_api_port, self.service_port = free_ports(4)
+        self.port, self.hub_port, self.proxy_api_port, *services = free_ports(5)
+        self.service_port, self.session_listener_port = services
         self.address = f"http://lab.localhost:{self.port}"
         self.service_url = f"http://127.0.0.1:{self.service_port}"
         self.hub_id = hub_id
@@ -93,6 +94,7 @@ class RunningLab:
             "state-dir": self.state.root, "lab-file": self.lab_file, "spawner": self.spawner,
             "port": self.port, "hub-port": self.hub_port,
             "proxy-api-port": self.proxy_api_port, "service-port": self.service_port,
+            "session-listener-port": self.session_listener_port,
         }  # fmt: skip
         return [f"--{name}={value}" for name, value in given.items()]
 

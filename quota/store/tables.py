@@ -28,6 +28,7 @@ from sqlalchemy import (
 from quota.store.metadata import RowId
 from quota.store.metadata import metadata as metadata  # noqa: PLC0414 - given on
 from quota.store.tables_help import help_requests as help_requests  # noqa: PLC0414 - and this
+from quota.store.tables_labs import labs_passed as labs_passed  # noqa: PLC0414 - and this
 from quota.store.tables_outbox import notice_choices as notice_choices  # noqa: PLC0414 - too
 from quota.store.tables_outbox import outbox as outbox  # noqa: PLC0414 - too
 from quota.store.tables_sessions import session_states as session_states  # noqa: PLC0414 - too

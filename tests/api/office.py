@@ -52,6 +52,7 @@ PEOPLE = {
     "scholar": "token-ada",
     "other scholar": "token-blaise",
     "service": "token-service",
+    "session": "token-of-adas-session",
     "nobody": "unknown",
 }
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,17 +13,11 @@ from pathlib import Path
 
 import httpx2
 
+from lab.trial.waiting import free_ports
 from tests.api.desk import ADMISSION_SECRET, secrets_in
 
 ROOT = Path(__file__).parents[2]
 HEADERS = {"Authorization": f"token {ADMISSION_SECRET}"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def lab_environment(url: str, folder: Path, lab_yaml: str, **more: str) -> dict[str, str]:
@@ -41,6 +34,11 @@ def lab_environment(url: str, folder: Path, lab_yaml: str, **more: str) -> dict[
     }  # fmt: skip
 
 
+def free_port() -> int:
+    (port,) = free_ports(1)
+    return port
+
+
 @dataclass
 class ServiceProcess:
     """One running service."""
@@ -48,6 +46,7 @@ class ServiceProcess:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    session_url: str
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], *, within_s: float = 60) -> None:
@@ -64,16 +63,18 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], *, within_s: float
 
 @contextmanager
 def service_process(environment: dict[str, str]) -> Iterator[ServiceProcess]:
-    port = free_port()
+    port, sessions = free_ports(2)
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "api.serve"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-            env=environment | {"GPULAB_SERVICE_PORT": str(port)},
+            env=environment | {"GPULAB_SERVICE_PORT": str(port),
+                               "GPULAB_SESSION_LISTENER_PORT": str(sessions)},
         )  # fmt: skip
         try:
             url = f"http://127.0.0.1:{port}"
             wait_until_up(url, process)
-            yield ServiceProcess(url=url, process=process, log=Path(log.name))
+            yield ServiceProcess(url=url, process=process, log=Path(log.name),
+                                 session_url=f"http://127.0.0.1:{sessions}")  # fmt: skip
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)

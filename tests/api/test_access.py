@@ -13,6 +13,7 @@ import pytest
 
 from api.app import ROUTERS
 from tests.api.desk import ApiDesk
+from tests.api.hub import SCHOLAR_SCOPES, user
 from tests.api.office import PEOPLE, ask_hours, open_session
 
 CALLERS = ("hub", "organizer", "ta", "other ta", "scholar", "other scholar", "service", "nobody")
@@ -183,6 +184,17 @@ def test_p36_who_may_do_what(lab: ApiDesk) -> None:
         if " ".join(statuses) != row.statuses:
             wrong.append((row.request, " ".join(statuses), row.statuses))
     assert not wrong
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_p36_a_sessions_own_token_opens_none_of_it(lab: ApiDesk) -> None:
+    """Everything in a session can read its token; it is good for the session listener alone."""
+    scopes = ("users:activity!user=ada", "access:servers!server=ada/", *SCHOLAR_SCOPES)
+    lab.hub.tokens[PEOPLE["session"]] = user("ada", *scopes)
+    found = {row.request: _call(lab, row, "session") for row in ROWS}
+    open_to_it = {request for request, reply in found.items()
+                  if reply.status_code != 403 or "session listener" not in reply.text}  # fmt: skip
+    assert not open_to_it
 
 
 def test_p36_lists_hold_only_what_shows(lab: ApiDesk) -> None:

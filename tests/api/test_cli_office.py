@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 from icalendar import Calendar
 from sqlalchemy import text
 
+from quota.passing import pass_lab
 from quota.store.engine import open_engine, transaction
 from tests.api.test_cli import Shell, bare, shell
 from tests.quota.books import Desk
@@ -136,6 +138,24 @@ def test_a_report_is_a_table_or_csv_or_json(used: Shell) -> None:
     assert isinstance(found, list)
     assert found[0]["scholar"] == "emeka"
     assert used.run("report", "--week", "3")[0] == 1
+
+
+def test_labs_passed_are_written_by_scholar(used: Shell) -> None:
+    engine = open_engine(f"sqlite:///{used.folder}/.state/books.sqlite", pool_size=2)
+    desk = Desk(engine)
+    for name in ("week-2", "week-1"):
+        desk.clock.advance(timedelta(hours=1))
+        pass_lab(desk.books, "ada", name)
+    engine.dispose()
+    status, said = used.run("export", "labs-passed")
+    assert status == 0
+    rows = [line.split(",")[:3] for line in said.splitlines()]
+    assert rows == [["account", "section", "lab"], ["ada", "utc", "week-2"],
+                    ["ada", "utc", "week-1"]]  # fmt: skip
+    found = printed(used, "export", "labs-passed", "--section", "utc")
+    assert isinstance(found, dict)
+    assert [one["lab"] for one in found["labs_passed"]] == ["week-2", "week-1"]
+    assert printed(used, "export", "labs-passed", "--section", "berlin") == {"labs_passed": []}
 
 
 def test_p14_a_cut_or_edited_trail_is_named(shell: Shell) -> None:

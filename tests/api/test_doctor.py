@@ -256,7 +256,13 @@ def test_a_port_of_another_program_is_found(
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        for name in ("HUB_PORT", "SERVICE_PORT", "PROXY_API_PORT", "PORT"):
+        for name in (
+            "HUB_PORT",
+            "SERVICE_PORT",
+            "SESSION_LISTENER_PORT",
+            "PROXY_API_PORT",
+            "PORT",
+        ):
             monkeypatch.setenv(f"GPULAB_{name}", str(other.getsockname()[1]))
         found = list(look_at_ports(settings))
         assert [one.level for one in found] == ["fail"] * 4

@@ -28,7 +28,7 @@ def bare(
     (tmp_path / "lab.yaml").write_text(LAB_YAML + CHANNELS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("PORT", "HUB_PORT", "SERVICE_PORT", "PROXY_API_PORT"):
+    for name in ("PORT", "HUB_PORT", "SERVICE_PORT", "SESSION_LISTENER_PORT", "PROXY_API_PORT"):
         monkeypatch.setenv(f"GPULAB_{name}", "0")  # whatever else runs on this machine
     return Shell(tmp_path, capsys, monkeypatch)
 

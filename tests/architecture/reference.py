@@ -20,6 +20,7 @@ from api.metrics import Metrics
 from api.pages.addresses import PREFIX
 from api.problems import OWN_CODES, STATUS
 from api.routes import health
+from api.session_side.routes import router as session_router
 from api.settings import ApiSettings, NotifierSettings, WatchdogSettings, WorkerSettings
 from api.watchdog_metrics import WatchdogMetrics
 from api.worker_metrics import WorkerMetrics
@@ -82,7 +83,7 @@ def refusal_rows() -> list[tuple[str, ...]]:
 
 def route_rows() -> list[tuple[str, ...]]:
     app = FastAPI()
-    for router in (*ROUTERS, health.router):
+    for router in (*ROUTERS, health.router, session_router):
         app.include_router(router)
     return [
         (f"`{method.upper()} {path}`", route["description"].splitlines()[0])

@@ -47,8 +47,7 @@ def listener() -> Iterator[FakeListener]:
 def lab(tmp_path_factory: pytest.TempPathFactory, listener: FakeListener) -> Iterator[RunningLab]:
     folder = tmp_path_factory.mktemp("notebook")
     site = folder / "site.py"
-    named = {"GPULAB_SESSION_API": listener.address}
-    site.write_text(f"c.Spawner.environment.update({named})\n")
+    site.write_text(f"c.Spawner.session_api = {listener.address!r}\n")
     environment = {"GPULAB_HUB_CONFIG": str(site)}
     with RunningLab(folder, text=LAB_TEXT, environment=environment) as running:
         yield running

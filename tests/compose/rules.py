@@ -9,7 +9,7 @@ MAY_USE_ENGINE = {"gate", "watchdog", "doctor"}
 MAY_BE_SEEN = {"caddy"}
 # Who writes the machine's rules is on the machine's network; nobody else is.
 ON_THE_MACHINE = {"network"}
-ON_SESSIONS = {"hub", "proxy"}
+ON_SESSIONS = {"hub", "proxy", "service"}
 # The watchdog has the engine: nobody but who reads its figures reaches it.
 ON_WATCH = {"watchdog", "prometheus"}
 # Who has a way out, or a look at the addresses of the channels.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.session_side.place import PREFIX
 from lab.firewall_settings import FirewallSettings, openings_of, place_of
 from tests.compose.rules import faults
 from tests.compose.tools import PROJECT, composed, env_file, run, settings, tool
@@ -29,7 +30,7 @@ def test_p37_the_lab_in_containers_is_boxed(lab: dict[str, Any]) -> None:
         ("hub", 'volumes: ["/var/run/docker.sock:/var/run/docker.sock"]', "engine's socket"),
         ("hub", 'volumes: ["/run/docker.sock:/tmp/other"]', "engine's socket"),
         ("proxy", 'ports: ["8000:8000"]', "port that is open"),
-        ("service", "networks: [sessions]", "network of the sessions"),
+        ("culler", "networks: [sessions]", "network of the sessions"),
         ("worker", "network_mode: host", "namespaces"),
         ("service", "networks: [watch]", "network of the watchdog"),
         ("watchdog", "networks: [lab]", "reached by others"),
@@ -99,7 +100,16 @@ def test_the_rules_know_the_network_and_the_addresses_of_hub_and_proxy(
           for name in ("hub", "proxy")]  # fmt: skip
     openings = openings_of(settings, place_of(settings), ())
     assert openings.callers == tuple(f"{address}/32" for address in at)
-    assert (openings.doors, openings.asking) == (((f"{at[0]}/32", 8081),), (f"{at[0]}/32",))
+    service = lab["services"]["service"]
+    there = f"{service['networks']['sessions']['ipv4_address']}/32"
+    assert openings.doors == ((f"{at[0]}/32", 8081), (there, 8091))
+    assert (openings.asking, openings.answering) == ((f"{at[0]}/32",), (there,))
+    # The rest of the service listens where no session is, under a name that only the lab knows.
+    told = service["environment"]
+    assert told["GPULAB_SESSION_LISTENER_HOST"] == there.removesuffix("/32")
+    assert told["GPULAB_SERVICE_HOST"] in service["networks"]["lab"]["aliases"]
+    api = lab["services"]["hub"]["environment"]["GPULAB_SESSION_API"]
+    assert api == f"http://{there.removesuffix('/32')}:8091{PREFIX}"
 
 
 def test_every_setting_is_one_of_the_labs(lab: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from lab.egress import chains_of
 from lab.trial.waiting import wait_for
 from tests.compose.stack import Guest, Stack, host_listener, running_stack
 from tests.compose.tools import run
+from tests.integration.inside import Inside
 
 pytestmark = [pytest.mark.docker, pytest.mark.long, pytest.mark.timeout(1200)]
 
@@ -97,7 +98,9 @@ def address_in(stack: Stack, service: str, network: str) -> str:
     return found
 
 
-def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: Stack) -> None:
+def test_p40_a_session_reaches_hub_and_listener_and_nothing_else_of_the_machine(
+    stack: Stack,
+) -> None:
     network = stack.told["LAB_NETWORK"]
     listener = host_listener()
     try:
@@ -113,11 +116,14 @@ def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: St
             blocked = (
                 f"{net}.0.1:{port}", f"{net}.0.3:8000", f"{net}.0.3:8001", f"{neighbour}:8888",
                 f"{address_in(stack, 'postgres', '_lab')}:5432",
-                f"{address_in(stack, 'service', '_lab')}:8090", "169.254.169.254:80",
+                f"{address_in(stack, 'service', '_lab')}:8090", f"{net}.0.4:8090",
+                f"{net}.0.4:22", f"{net}.0.2:8091", "169.254.169.254:80",
             )  # fmt: skip
-            found = tried(stack, first["Id"], f"{net}.0.2:8081", "hub:8081", *blocked)
-            assert [found.pop(f"{net}.0.2:8081"), found.pop("hub:8081")] == ["reached"] * 2
+            its = (f"{net}.0.2:8081", "hub:8081", f"{net}.0.4:8091")
+            found = tried(stack, first["Id"], *its, *blocked)
+            assert [found.pop(place) for place in its] == ["reached"] * 3
             assert set(found.values()) == {"TimeoutError"}, found
+            _listener_answers_and_its_service_begins_nothing(stack, ada, first, neighbour)
 
             # Without the rules the same listener is reached: it is they that keep it away.
             stack.compose("stop", "network")
@@ -136,6 +142,24 @@ def test_p40_a_session_reaches_the_hub_and_nothing_else_of_the_machine(stack: St
     finally:
         listener.kill()
         listener.communicate()
+
+
+def _listener_answers_and_its_service_begins_nothing(
+    stack: Stack, ada: Guest, session: dict[str, Any], neighbour: str
+) -> None:
+    with ada.open_kernel() as kernel:
+        status, facts = Inside(ada, kernel).ask("GET", "/facts")
+    assert (status, facts["scholar"]) == (200, "ada")
+    assert facts["links"]["hub_home"] == f"{stack.address}/hub/home"
+    # Nothing of the service but the listener is there, rules or not.
+    (service,) = stack.compose("ps", "-q", "service").split()
+    here = f"{stack.told['LAB_NET']}.0.4"
+    own = tried(stack, service, f"{here}:8091", f"{here}:8090", "service-api:8090")
+    assert own == {f"{here}:8091": "reached", f"{here}:8090": "ConnectionRefusedError",
+                   "service-api:8090": "reached"}  # fmt: skip
+    its = session["NetworkSettings"]["Networks"][stack.told["LAB_NETWORK"]]["IPAddress"]
+    begun = tried(stack, service, f"{its}:8888", f"{neighbour}:8888", "203.0.113.7:80")
+    assert set(begun.values()) == {"TimeoutError"}, begun
 
 
 def test_p33_books_are_copied_and_put_back(stack: Stack) -> None:

@@ -88,9 +88,11 @@ def test_promised_defaults(place: dict[str, Any]) -> None:
     assert c.JupyterHub.last_activity_interval <= 15, "routes are back soon after a proxy restart"
 
 
-def test_p35_a_sessions_token_can_do_two_things(place: dict[str, Any]) -> None:
+def test_p35_a_sessions_token_can_do_three_things(place: dict[str, Any]) -> None:
     c = configured(place)
-    assert set(c.Spawner.server_token_scopes) == {"users:activity!user", "access:servers!server"}
+    assert set(c.Spawner.server_token_scopes) == {
+        "users:activity!user", "access:servers!server", "access:services!service=gpulab"
+    }  # fmt: skip
     assert "oauth_client_allowed_scopes" not in c.Spawner
 
 

@@ -19,6 +19,7 @@ from lab.trial.running import RunningLab
 from lab.trial.visitor import Kernel
 from lab.trial.waiting import wait_for
 from quota.observed import Observed
+from tests.integration.inside import Inside, its_token_is_no_persons, nobody_else_asks_there
 
 pytestmark = pytest.mark.slow
 
@@ -216,6 +217,34 @@ def test_p27_without_the_service_gpus_are_refused_and_cpus_start(lab: RunningLab
              within_s=60, every_s=2)  # fmt: skip
     wait_for("dina's session", dina.is_running, within_s=90)
     dina.stop()
+
+
+def test_a_session_asks_its_listener_and_its_token_opens_nothing_else(lab: RunningLab) -> None:
+    chen = lab.logged_in("chen")
+    chen.start("cpu", within_s=90)
+    with chen.open_kernel() as kernel:
+        _asks_as_itself_alone(lab, Inside(chen, kernel))
+    wait_for("the end", lambda: not any(one.account == "chen" for one in lab.sessions()),
+             within_s=60)  # fmt: skip
+    wait_for("a hub that knows of the end", lambda: chen.server() is None, within_s=60)
+
+
+def _asks_as_itself_alone(lab: RunningLab, inside: Inside) -> None:
+    wait_for("its facts", lambda: inside.ask("GET", "/facts")[1].get("session", {}).get("state")
+             == "active", within_s=30)  # fmt: skip
+    status, facts = inside.ask("GET", "/facts")
+    assert (status, facts["scholar"], facts["flavor"]["name"]) == (200, "chen", "cpu")
+    status, asked = inside.ask("PUT", f"/help/{uuid4()}", {"message": "the loss is NaN"})
+    assert (status, asked["state"], asked["place"]) == (200, "waiting", 1)
+    seen = lab.service("GET", "/v1/help-requests", token=lab.logged_in("tomas").token).json()
+    assert [one["message"] for one in seen["help_requests"]] == ["the loss is NaN"]
+    assert inside.ask("PUT", "/labs/week-1/passed")[0] == 200
+    assert inside.ask("GET", "/facts")[1]["labs_passed"] == ["week-1"]
+
+    nobody_else_asks_there(lab, inside)
+    its_token_is_no_persons(lab, inside)
+    status, ended = inside.ask("PUT", "/done")
+    assert (status, ended) == (202, {"state": "stopping"})
 
 
 def test_p37_hub_and_worker_know_the_gate_only_and_it_refused_them_nothing(

@@ -127,7 +127,8 @@ def test_a_lab_lives_dies_and_lives_again(tmp_path: Path) -> None:
 
 def _only_loopback_listens(lab: RunningLab) -> None:
     listening = subprocess.run(["ss", "-tlnH"], capture_output=True, text=True, check=True).stdout
-    ours = (lab.port, lab.hub_port, lab.proxy_api_port, lab.service_port)
+    ours = (lab.port, lab.hub_port, lab.proxy_api_port, lab.service_port,
+            lab.session_listener_port)  # fmt: skip
     addresses = [line.split()[3] for line in listening.splitlines()]
     found = {at for at in addresses if int(at.rsplit(":", 1)[1]) in ours}
     assert found == {f"127.0.0.1:{port}" for port in ours}

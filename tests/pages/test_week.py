@@ -2,6 +2,7 @@
 
 import pytest
 
+from quota.passing import pass_lab
 from tests.api.desk import ApiDesk
 from tests.api.office import OFFICE_YAML
 from tests.pages.browser import Browser, forms_of
@@ -23,6 +24,21 @@ def test_the_week_says_what_is_due_and_when_people_meet(desk: ApiDesk, ada: Brow
                  "Co-working hours", "Wednesday, 25 November at 17:00", ">19:00<",
                  "Office hours of tomas", "New power supply"):  # fmt: skip
         assert text in page, text
+
+
+def test_labs_passed_are_shown_to_their_scholar_and_to_organizers(
+    desk: ApiDesk, ada: Browser, olga: Browser
+) -> None:
+    assert "0 of 9." in ada.get("hours/week").text.partition("Labs passed")[2]
+    desk.books.use("ada", "cpu", minutes=5)
+    pass_lab(desk.client.app.state.books, "ada", "week-2")  # type: ignore[attr-defined]
+    for page in (ada.get("hours/week"), olga.get("program/people/ada")):
+        shown = page.text.partition("Labs passed")[2]
+        assert "<b>week-2</b>" in shown
+        assert "Wednesday, 25 November at 12:05" in shown
+    desk.client.app.state.books.lab = make_lab(OFFICE_YAML)  # type: ignore[attr-defined]
+    assert "1 of 3." in ada.get("hours/week").text.partition("Labs passed")[2]
+    assert "week-2" not in olga.get("program/people/blaise").text
 
 
 def test_a_calendar_address_is_shown_once_works_and_is_revoked(

@@ -56,23 +56,24 @@ def containers(engine: Engine, network: SessionNetwork) -> Iterator[Containers]:
 def test_p40_a_session_reaches_the_world_names_and_the_hub_and_nothing_else(
     containers: Containers, network: SessionNetwork
 ) -> None:
-    hub, other = free_ports(2)
-    openings = Openings(doors=((network.gateway, hub),), resolvers=(RESOLVER,),
-                        also=(f"{MIRROR}/32",))  # fmt: skip
+    hub, listener, other = free_ports(3)
+    openings = Openings(doors=((network.gateway, hub), (network.gateway, listener)),
+                        resolvers=(RESOLVER,), also=(f"{MIRROR}/32",))  # fmt: skip
     spawner = containers.started(cpus=1.0)
     neighbour = containers.started("blaise", cpus=1.0)
     neighbour_ip = containers.ip(neighbour)
     containers.serve(neighbour, 8888)
-    theirs = [f"{network.gateway}:{hub}", f"{PUBLIC}:80", f"{RESOLVER}:53", f"{MIRROR}:80"]
+    doors = [f"{network.gateway}:{hub}", f"{network.gateway}:{listener}"]
+    theirs = [*doors, f"{PUBLIC}:80", f"{RESOLVER}:53", f"{MIRROR}:80"]
     closed = [f"{address}:80" for address in (*METADATA, *PRIVATE, RESOLVER)]
-    closed += [f"{network.gateway}:{other}", f"{WIRE}:{other}"]
+    closed += [f"{network.gateway}:{other}", f"{WIRE}:{other}", f"{WIRE}:{listener}"]
     everything = [*theirs, *closed, f"{neighbour_ip}:8888"]
 
     def asked() -> set[str]:
         found = reached(containers.engine, spawner.object_name, everything)
         return {address for address, is_open in found.items() if is_open}
 
-    machine = [f"{network.gateway}:{hub}", f"{network.gateway}:{other}", f"{WIRE}:{other}"]
+    machine = [*doors, *(one for one in closed if one.startswith((network.gateway, WIRE)))]
     with world(network.bridge, SERVICES), listening(*machine):
         assert asked() == {*theirs, *closed}, "without the rules all of it is open"
         guard(network, openings)
@@ -114,35 +115,39 @@ def greet(containers: Containers, spawner: Any, *ports: int) -> None:
 def test_p40_with_hub_and_proxy_in_containers_only_they_reach_sessions(
     containers: Containers, network: SessionNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub, proxy, session, neighbour = (
-        containers.started(name, cpus=1.0) for name in ("hub", "proxy", "ada", "blaise")
+    hub, proxy, service, session, neighbour = (
+        containers.started(name, cpus=1.0) for name in ("hub", "proxy", "service", "ada", "blaise")
     )
-    (door, other) = free_ports(2)
-    at = {one: containers.ip(one) for one in (hub, proxy, session, neighbour)}
+    (door, listener, other) = free_ports(3)
+    at = {one: containers.ip(one) for one in (hub, proxy, service, session, neighbour)}
     for one in at:
-        greet(containers, one, door, other)
+        greet(containers, one, door, listener, other)
     machine, private, public = f"{network.gateway}:{other}", f"{PRIVATE[0]}:80", f"{PUBLIC}:80"
     outside = [public, private, machine]
     told_by = {"DOCKER_NETWORK": network.name, "HUB_PORT": door, "SESSION_BRIDGE": network.bridge,
-               "SESSION_CALLERS": f"{at[hub]},{at[proxy]}"}  # fmt: skip
+               "SESSION_CALLERS": f"{at[hub]},{at[proxy]}", "SESSION_LISTENER_PORT": listener,
+               "SESSION_LISTENER_AT": at[service]}  # fmt: skip
     for name, value in told_by.items():
         monkeypatch.setenv(f"GPULAB_{name}", str(value))
 
     def asked(by: Any) -> set[str]:
-        others = [f"{at[one]}:{port}" for one in at if one is not by for port in (door, other)]
+        ports = (door, listener, other)
+        others = [f"{at[one]}:{port}" for one in at if one is not by for port in ports]
         found = reached(containers.engine, by.object_name, [*others, *outside])
         return {address for address, is_open in found.items() if is_open}
 
     def of(*some: Any) -> set[str]:
-        return {f"{at[one]}:{port}" for one in some for port in (door, other)}
+        return {f"{at[one]}:{port}" for one in some for port in (door, listener, other)}
 
+    its = {public, f"{at[hub]}:{door}", f"{at[service]}:{listener}"}
     with world(network.bridge, {PRIVATE[0]: (80,), PUBLIC: (80,)}), listening(machine):
         assert asked(hub) == set(outside), "without the rules nobody on the network reaches it"
         assert main(["check"]) == 1
         assert main(["apply"]) == main(["check"]) == 0
-        assert asked(session) == {public, f"{at[hub]}:{door}"}
-        assert asked(hub) == {public, private} | of(proxy, session, neighbour)
-        assert asked(proxy) == {public} | of(hub, session, neighbour)
+        assert asked(session) == its
+        assert asked(hub) == {public, private} | of(proxy, service, session, neighbour)
+        assert asked(proxy) == {public} | of(hub, service, session, neighbour)
+        assert asked(service) == set(), "it is asked, and begins nothing"
         # What something else has changed or taken away is seen, and put back.
         out, own = chains_of(network.name)
         jump = ("INPUT", *Jump(parent="INPUT", bridge=network.bridge, chain=own).rule)
@@ -154,7 +159,7 @@ def test_p40_with_hub_and_proxy_in_containers_only_they_reach_sessions(
             openings = openings_of(settings, place, machine_resolvers())
             assert len(mend(place, openings)) == 1
             assert mend(place, openings) == []
-        assert asked(session) == {public, f"{at[hub]}:{door}"}
+        assert asked(session) == its
         assert main(["remove"]) == 0
         assert asked(session) == set(outside)
 

@@ -15,8 +15,10 @@ from quota.errors import BadRule, BadText, NoSuchAccount
 from quota.explanation import Explanation
 from quota.hour_requests import HourRequest
 from quota.lab_people import Scholar
+from quota.labs import PassedLab
 from quota.listings import newest_grants
 from quota.office import Office
+from quota.passing import passed_by
 from quota.plain_text import check_person
 from quota.roster import RosterRow, plan_import
 from quota.views import AccountView, GrantView
@@ -38,6 +40,7 @@ class PersonView:
     grants: list[GrantView]
     requests: list[HourRequest]
     attachments: list[Attachment]
+    passed: tuple[PassedLab, ...]
 
 
 @router.get("/{name}")
@@ -101,7 +104,7 @@ def _view(room: Room, name: str) -> PersonView:
         supports=[one.title for one in books.lab.sections_of_ta(name)],
         grants=newest_grants(books, name=name, most=_MOST),
         requests=[one for _, one in office.hour_requests(name=name)][::-1][:_MOST],
-        attachments=office.attachments_of(name)[:_MOST],
+        attachments=office.attachments_of(name)[:_MOST], passed=passed_by(books, name),
     )  # fmt: skip
 
 
