@@ -47,8 +47,7 @@ def listener() -> Iterator[FakeListener]:
 def lab(tmp_path_factory: pytest.TempPathFactory, listener: FakeListener) -> Iterator[RunningLab]:
     folder = tmp_path_factory.mktemp("notebook")
     site = folder / "site.py"
-    named = {"GPULAB_SESSION_API": listener.address}
-    site.write_text(f"c.Spawner.environment.update({named})\n")
+    site.write_text(f"c.Spawner.session_api = {listener.address!r}\n")
     environment = {"GPULAB_HUB_CONFIG": str(site)}
     with RunningLab(folder, text=LAB_TEXT, environment=environment) as running:
         yield running
@@ -98,13 +97,13 @@ def test_the_end_is_announced_counted_down_saved_for_and_explained(
     ada: Person, listener: FakeListener, lab: RunningLab, home: Path
 ) -> None:
     page = ada.page
-    listener.say(session={"end_text": "Your hours of this week are used up."})
-    listener.end_in(timedelta(seconds=110))
-    open_anew(page)
     new_notebook(page)
-    wait_for_notice(page, "Your session ends in 2 minutes", within_s=40)
-    wait_for_notice(page, "This session ends in 1:")
     write(page, "unsaved = 6 * 7")
+    listener.say(session={"end_text": "Your hours of this week are used up."})
+    # It is asked within half a minute, and then every five seconds.
+    listener.end_in(timedelta(seconds=125))
+    wait_for_notice(page, "This session ends in 1:", within_s=60)
+    wait_for_notice(page, "Your session ends in 2 minutes")
     wait_for_notice(page, "All documents are saved.", within_s=90)
     path = wait_for_file(home, "unsaved = 6 * 7", within_s=10)
     wait_for_notice(page, "Your session ends in one minute")

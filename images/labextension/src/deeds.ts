@@ -14,6 +14,8 @@ const LOOK_EVERY_MS = 2_000;
 const ENDS = 'All documents are saved first. What is in the memory of your notebooks is lost.';
 
 export class Deeds {
+  private isLeaving = false;
+
   constructor(
     private readonly server: SessionServer,
     private readonly watch: SessionWatch,
@@ -49,6 +51,9 @@ export class Deeds {
 
   /** Say why there is no session any more, and where to go on. */
   async tellOver(): Promise<void> {
+    if (this.isLeaving) {
+      return;
+    }
     const facts = this.watch.facts;
     const goOn = Dialog.okButton({ label: facts?.isGpu ? 'Go on on a CPU' : 'Start again' });
     const hours = Dialog.createButton({ label: 'My hours' });
@@ -131,6 +136,7 @@ export class Deeds {
 
   /** Go to another page when the session is gone: before, the hub would lead back here. */
   private async leave(address: string): Promise<void> {
+    this.isLeaving = true;
     const id = Notification.emit('The session is being stopped…', 'in-progress', {
       autoClose: false
     });

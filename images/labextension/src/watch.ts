@@ -61,6 +61,9 @@ export class SessionWatch {
 
   /** Return how long the session goes on; null where that is not known. */
   leftMs(): number | null {
+    if (this.facts?.state === 'stopping') {
+      return 0;
+    }
     const endsAt = this.facts?.endsAtMs ?? null;
     return endsAt === null ? null : endsAt - this.nowMs();
   }
