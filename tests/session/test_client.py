@@ -1,5 +1,6 @@
 """Asking the lab: an answer or a sentence within seconds, whatever the lab does."""
 
+import io
 import json
 import os
 import subprocess
@@ -86,6 +87,15 @@ def test_what_the_lab_says_steers_no_terminal(lab: Listener, told: str) -> None:
         judged(409, json.dumps({"code": "c", "detail": told}).encode())
     assert error.value.message.isprintable()
     assert len(error.value.message) <= 400
+
+
+def test_a_line_is_said_whatever_the_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", few)
+    part("words").say("Jürgen has taken it")
+    assert few.buffer.getvalue() == b"J\\xfcrgen has taken it\n"
+    few.close()
+    part("words").say("nobody hears this")
 
 
 def test_the_package_alone_loads_next_to_nothing() -> None:

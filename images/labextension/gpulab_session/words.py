@@ -8,8 +8,13 @@ _LONGEST_TEXT = 400
 
 def say(text: str, *, to_errors: bool = False) -> None:
     """Print a line at once, whatever is buffered; a terminal that has gone is no trouble."""
+    stream = sys.stderr if to_errors else sys.stdout
     try:
-        print(text, file=sys.stderr if to_errors else sys.stdout, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            # A terminal of few letters.
+            print(ascii(text)[1:-1], file=stream, flush=True)
     except (OSError, ValueError):
         # The terminal, or the notebook's server, has ended before its program.
         return
