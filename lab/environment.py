@@ -53,14 +53,17 @@ def program_environment(
         "MODELS_DIR": settings.models_dir or "",
         "GPU_REQUESTS": settings.gpu_requests,
         "PROGRAM": "supervisor",
+        **_metrics_ports(settings.metrics_port),
     }
-    if settings.metrics_port:
-        first = settings.metrics_port
-        told |= {"WORKER_METRICS_PORT": first, "WATCHDOG_METRICS_PORT": first + 1,
-                 "PROXY_METRICS_PORT": first + 2}  # fmt: skip
     if gate is not None:
         told |= {"GATE_POLICY": gate.policy, "GATE_SOCKET": gate.socket}
         kept["DOCKER_HOST"] = f"unix://{gate.socket}"
     named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
     # Unbuffered, so that a program's last words before a crash are in its log.
     return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _metrics_ports(first: int) -> dict[str, int]:
+    names = ("WORKER", "WATCHDOG", "PROXY")
+    return {f"{name}_METRICS_PORT": first + number
+            for number, name in enumerate(names if first else ())}  # fmt: skip
