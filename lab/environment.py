@@ -55,11 +55,8 @@ def program_environment(
         "MODELS_DIR": settings.models_dir or "",
         "GPU_REQUESTS": settings.gpu_requests,
         "PROGRAM": "supervisor",
+        **_metrics_ports(settings.metrics_port),
     }
-    if settings.metrics_port:
-        first = settings.metrics_port
-        told |= {"WORKER_METRICS_PORT": first, "WATCHDOG_METRICS_PORT": first + 1,
-                 "PROXY_METRICS_PORT": first + 2}  # fmt: skip
     if gate is not None:
         told |= {"GATE_POLICY": gate.policy, "GATE_SOCKET": gate.socket}
         kept["DOCKER_HOST"] = f"unix://{gate.socket}"
@@ -72,3 +69,9 @@ def _session_listener(host: str, port: int) -> dict[str, object]:
     """Tell the service where it listens to sessions, and the hub what it tells them of that."""
     return {"SESSION_LISTENER_HOST": host, "SESSION_LISTENER_PORT": port,
             "SESSION_API": f"http://{host}:{port}{SESSION_PREFIX}"}  # fmt: skip
+
+
+def _metrics_ports(first: int) -> dict[str, int]:
+    names = ("WORKER", "WATCHDOG", "PROXY")
+    return {f"{name}_METRICS_PORT": first + number
+            for number, name in enumerate(names if first else ())}  # fmt: skip

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the programs that check compose.yaml and what belongs to it into .tools, without installing
-# them: docker-compose (version 2), caddy, prometheus and promtool, from Debian's or Ubuntu's own packages.
+# them: docker-compose (version 2), caddy, prometheus and promtool, from Debian's or
+# Ubuntu's own packages.
 # Debian 12 has no docker-compose 2; there the one of Debian 13 is taken, which runs as it is.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"

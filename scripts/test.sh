@@ -30,7 +30,7 @@ readonly timed=(tests/api/test_service_process.py tests/quota/test_durability.py
 readonly kills=(tests/faults/test_p05_p06_kills.py tests/faults/test_p08_p09_trouble.py
     tests/faults/test_p20_p26_containers.py tests/faults/test_p24_engine_restarts.py)
 readonly quiet=(tests/architecture tests/quota tests/simulation tests/hub tests/contract tests/api
-    tests/session_side tests/session tests/pages tests/gpu tests/faults)
+    tests/session_side tests/session tests/pages tests/gpu tests/monitoring tests/faults)
 status=0
 say "Rules, books, service and hub"
 .venv/bin/python -m pytest -ra -q -n 2 "${timed[@]/#/--ignore=}" "${kills[@]/#/--ignore=}" \

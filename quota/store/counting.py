@@ -1,10 +1,27 @@
-"""Writing figures that a scrape reads ready-made; see `quota.census`."""
+"""Figures that a scrape reads ready-made, see `quota.census`, and what it reads in bulk."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
 
-from quota.store.tables import audit, counters
+from quota.amount import GpuTime
+from quota.clock import to_ms
+from quota.leases import KEPT_PLACE
+from quota.store.tables import accounts, audit, counters, leases, session_states
 from quota.store.writes import add_to_counter, set_counter
 
 # How far the audit trail was counted.
@@ -20,6 +37,66 @@ def replace_figures(tx: Connection, prefix: str, figures: Mapping[tuple[str, str
             for (name, label), value in sorted(figures.items())]  # fmt: skip
     if rows:
         tx.execute(insert(counters), rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLeases:
+    """The open leases of one flavor and state; kept places do not count as waiting since."""
+
+    flavor: str
+    state: str
+    count: int
+    asked_at: datetime | None
+
+
+def open_leases(tx: Connection, hub_id: str) -> list[OpenLeases]:
+    """Count what is open, by flavor and state, and when the first of them asked."""
+    asked_at = case((leases.c.server_name != KEPT_PLACE, leases.c.requested_at))
+    query = (
+        select(leases.c.flavor, leases.c.state, func.count().label("count"),
+               func.min(asked_at, type_=leases.c.requested_at.type).label("asked_at"))
+        .where(*_open(hub_id))
+        .group_by(leases.c.flavor, leases.c.state)
+    )  # fmt: skip
+    return [OpenLeases(**row) for row in tx.execute(query).mappings()]
+
+
+def unposted(tx: Connection, hub_id: str, now: datetime) -> GpuTime:
+    """Add up what running sessions have used and not posted yet, as `Lease.unposted` tells it."""
+    until = func.coalesce(type_coerce(leases.c.observed_until, BigInteger), to_ms(now))
+    length_ms = until - type_coerce(leases.c.charged_until, BigInteger)
+    query = select(func.sum(leases.c.weight_mgpu * length_ms)).where(
+        *_open(hub_id), leases.c.state.in_(("active", "stopping")),
+        leases.c.started_at.is_not(None), leases.c.charged_until.is_not(None), length_ms > 0,
+    )  # fmt: skip
+    return GpuTime(int(tx.execute(query).scalar_one() or 0))
+
+
+def overdue(tx: Connection, hub_id: str, ended_before: datetime) -> int:
+    """Count the sessions that are still there, whose last paid instant lies before another."""
+    query = (
+        select(func.count()).select_from(leases)
+        .where(*_open(hub_id), leases.c.state == "stopping", leases.c.paid_until < ended_before)
+    )  # fmt: skip
+    return int(tx.execute(query).scalar_one())
+
+
+def _open(hub_id: str) -> tuple[ColumnElement[bool], ...]:
+    mine = select(accounts.c.id).where(accounts.c.hub_id == hub_id)
+    return leases.c.state != "ended", leases.c.account_id.in_(mine)
+
+
+def sessions_on_gpus(tx: Connection, hub_id: str) -> list[Row[UUID, str, str, str, str | None]]:
+    """Read lease, flavor, GPU and account of each running session on a GPU, and what it does."""
+    query = (
+        select(leases.c.id, leases.c.flavor, leases.c.gpu_uuid, accounts.c.name,
+               session_states.c.state)
+        .join(accounts, accounts.c.id == leases.c.account_id)
+        .outerjoin(session_states, session_states.c.lease_id == leases.c.id)
+        .where(accounts.c.hub_id == hub_id, leases.c.state == "active")
+        .where(leases.c.gpu_uuid.is_not(None))
+    )  # fmt: skip
+    return list(tx.execute(query).all())
 
 
 def add_deeds(tx: Connection, hub_id: str) -> None:

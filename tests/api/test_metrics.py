@@ -1,6 +1,7 @@
 """What Prometheus reads of the service: true, bounded, in base units, and without names."""
 
 import re
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from quota.audit import By
 from quota.census import OTHERS, SectionFigures, take_census
 from quota.errors import BooksUnavailable
 from quota.lab_file import parse_lab
+from quota.store import reads
+from quota.store.engine import reading
 from quota.tick import TickResult
 from tests.api.desk import ApiDesk, open_service, secrets_in
 from tests.compose.tools import run, tool
@@ -83,6 +86,25 @@ def test_who_runs_beyond_the_end_is_overdue_and_counted(service: ApiDesk) -> Non
     assert value(service, "gpulab_sessions_overdue") == 0
     assert value(service, "gpulab_overrun_gpu_seconds_total") == 60
     assert value(service, "gpulab_enforcement_lag_seconds_count") == 1
+
+
+def test_what_is_not_posted_yet_is_what_the_leases_say(service: ApiDesk) -> None:
+    desk = service.books
+    desk.run("ada", "quarter")
+    lease_id, _ = desk.run("blaise", "whole")
+    desk.run("chen", "cpu")
+    desk.ask("dina", "quarter")
+    desk.go(every_s=15, seconds=240)
+    desk.books.stop_lease(lease_id, "person")
+    desk.clock.set(desk.clock.now() + timedelta(seconds=5))
+    with reading(desk.engine) as tx:
+        found = [one for some in reads.all_open_leases(tx, "main").values() for one in some]
+    amount = sum(one.unposted(one.observed_until or desk.clock.now()).mgpu_ms for one in found)
+    assert amount > 0
+    assert value(service, "gpulab_unposted_gpu_seconds") == amount / 10**6
+    told = {(one.flavor, one.state): value(service, "gpulab_sessions", flavor=one.flavor,
+                                           state=one.state) for one in found}  # fmt: skip
+    assert told == dict(Counter((one.flavor, one.state) for one in found))
 
 
 def test_sections_are_counted_apart(service: ApiDesk) -> None:

@@ -178,6 +178,14 @@ int nvmlDeviceGetPowerUsage(Device *one, u32 *milliwatts) {
   return one->milliwatts ? OK : NOT_SUPPORTED;
 }
 
+int nvmlDeviceGetTotalEccErrors(Device *one, int kind, int since, u64 *count) {
+  ENTER_DEVICE(one);
+  (void)kind;
+  (void)since;
+  *count = 0;
+  return one->is_instance ? NOT_SUPPORTED : OK;
+}
+
 int nvmlDeviceGetMigMode(Device *one, u32 *current, u32 *pending) {
   ENTER_DEVICE(one);
   *current = *pending = one->is_mig;

@@ -32,6 +32,8 @@ def test_each_figure_of_a_gpu_is_told(driver_in_c: Driver, tmp_path: Path) -> No
         Card("L4", "GPU-b", 24576, celsius=40, milliwatts=12_000),
     ]
     driver_in_c.world.processes = [Running(0, 7, 3000, sm=40), Running(0, 8, 1000, sm=35)]
+    # As on cards without such a memory.
+    driver_in_c.world.fails = {"nvmlDeviceGetTotalEccErrors": int(pynvml.NVML_ERROR_NOT_SUPPORTED)}
     text = shown(driver_in_c.follow().look())
     assert told(text, "gpulab_gpu_utilization_ratio") == {"GPU-a": 0.75, "GPU-b": 0}
     assert told(text, "gpulab_gpu_memory_used_bytes")["GPU-a"] == 4000 << 20
@@ -39,7 +41,6 @@ def test_each_figure_of_a_gpu_is_told(driver_in_c: Driver, tmp_path: Path) -> No
     assert told(text, "gpulab_gpu_temperature_celsius") == {"GPU-a": 61, "GPU-b": 40}
     assert told(text, "gpulab_gpu_power_watts") == {"GPU-a": 70.5, "GPU-b": 12}
     missing = told(text, "gpulab_gpu_figures_missing")
-    # The stand-in has no such function, as an old driver.
     assert missing == dict.fromkeys(FIGURES, 0) | {"uncorrected_errors": 2}
     path = tmp_path / "metrics.txt"
     path.write_text(text)

@@ -243,3 +243,17 @@ def test_launcher_hub_and_gate_are_told_the_same_of_sessions(
         assert read(**needed).home_gib == 20
         with pytest.raises(ValidationError):
             read(**needed, home_gib=1_000_001)
+
+
+def test_metrics_have_ports_of_their_own_when_asked_for(tmp_path: Path) -> None:
+    told = environment(LabSettings(state_dir=tmp_path, metrics_port=9100))
+    ports = {name: told.get(f"GPULAB_{name}_METRICS_PORT") for name in (
+        "WORKER", "WATCHDOG", "PROXY")}  # fmt: skip
+    assert ports == {"WORKER": "9100", "WATCHDOG": "9101", "PROXY": "9102"}
+    command = proxy_command(Path("node"), Path("proxy"), secret=tmp_path, environment=told)
+    at = command.index("--metrics-port")
+    assert command[at - 2 : at + 2] == ("--metrics-ip", "127.0.0.1", "--metrics-port", "9102")
+    plain = environment(LabSettings(state_dir=tmp_path))
+    assert not any(name.endswith("METRICS_PORT") for name in plain)
+    quiet = proxy_command(Path("node"), Path("proxy"), secret=tmp_path, environment=plain)
+    assert "--metrics-port" not in quiet
