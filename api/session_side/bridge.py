@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import cast
 
+from api.bridge import gpu_state_out
 from api.pages.addresses import Addresses
 from api.session_side import schemas as out
 from quota.explanation import Explanation
@@ -101,12 +102,12 @@ def _run(session: SessionView) -> out.RunFacts:
 
 
 def _use(session: SessionView) -> out.UseFacts | None:
-    state = session.state
-    if state is None:
+    if session.state is None:
         return None
+    seen = gpu_state_out(session.state, session.release_at)
     return out.UseFacts(
-        state=state.state, since=state.since, gpu_ratio=None, memory_mib=None,
-        release_at=session.release_at, kept_until=state.kept_until,
+        state=seen.state, since=seen.since, gpu_ratio=None, memory_mib=None,
+        release_at=seen.release_at, kept_until=seen.kept_until,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from tests.session_side.side import session_scopes
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(name=NAMES, server=NAMES, other=NAMES)
 def test_p41_a_name_never_stands_for_another(name: str, server: str, other: str) -> None:
     server = server.replace("/", "-")
