@@ -89,11 +89,9 @@ def create_app(
         title="gpulab", summary="The books of GPU-hours: admit, meter, warn, stop.",
         lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
-    app.state.books = books
-    app.state.metrics = Metrics(books)
-    app.state.detail_metrics = DetailMetrics(books)
+    app.state.books, app.state.refused = books, refused
+    app.state.metrics, app.state.detail_metrics = Metrics(books), DetailMetrics(books)
     app.state.people_metrics = people_metrics(books, settings.secrets_dir)
-    app.state.refused = refused
     # Without subdomains a scholar's page could act as the TA who opens it.
     app.state.has_own_hosts = bool(settings.public_host)
     app.state.sharing = sharing = Sharing(Helping(books), shares or _hub_shares(settings))

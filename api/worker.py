@@ -19,7 +19,7 @@ from api.doctor.certificate import watched_certificate
 from api.doctor.watching import watched_parts
 from api.enforce import Enforcer
 from api.gpus.choose import choose_gpus
-from api.gpus.devices import GpuInventory, InventoryUnavailable
+from api.gpus.devices import GpuInventory, InventoryUnavailable, as_empty
 from api.gpus.memory import MemoryHolder
 from api.hubclient import HubClient
 from api.idle import open_watch
@@ -38,8 +38,6 @@ from quota.clearing import keep_reservations
 from quota.clock import Clock, ms_between
 from quota.errors import BooksUnavailable
 from quota.failpoints import failpoint
-from quota.gpu_sharing import sharing_in_force
-from quota.placement import GpuUse
 from quota.service import Books
 from quota.store.engine import open_engine
 from quota.store.singleton import sole_holder
@@ -125,14 +123,7 @@ class Worker:
         held: frozenset[str] = frozenset()
         if self._memory is not None and gpus.memory == "auto":
             held = self._memory.promise(found)
-        devices = [
-            GpuUse(uuid=one.uuid, name=one.name, kind=one.kind, memory_mib=one.memory_mib,
-                   in_service=True, used_mgpu=0, used_mib=0, sharers=0,
-                   sharing=sharing_in_force(gpus, one.uuid, one.kind),
-                   holds_memory=one.uuid in held)
-            for one in found
-        ]  # fmt: skip
-        self._books.set_inventory(devices)
+        self._books.set_inventory(as_empty(found, gpus, held=held))
 
     def run(self, stopped: threading.Event) -> None:
         """Tick until told to stop; nothing that fails ends the loop."""

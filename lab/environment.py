@@ -37,9 +37,7 @@ def program_environment(
         "DATABASE_URL": settings.books_url,
         "HUB_API_URL": f"{hub_url}/hub/api",
         "HUB_BIND_URL": hub_url,
-        "SERVICE_HOST": _LOOPBACK,
-        "SERVICE_PORT": settings.service_port,
-        "SERVICE_URL": f"http://{_LOOPBACK}:{settings.service_port}",
+        **_service(settings.service_port),
         **_session_listener(hub_host, settings.session_listener_port),
         "HOST": settings.host,
         "PORT": settings.port,
@@ -63,6 +61,11 @@ def program_environment(
     named = {f"GPULAB_{name}": str(value) for name, value in told.items()}
     # Unbuffered, so that a program's last words before a crash are in its log.
     return {**kept, **named, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _service(port: int) -> dict[str, object]:
+    return {"SERVICE_HOST": _LOOPBACK, "SERVICE_PORT": port,
+            "SERVICE_URL": f"http://{_LOOPBACK}:{port}"}  # fmt: skip
 
 
 def _session_listener(host: str, port: int) -> dict[str, object]:

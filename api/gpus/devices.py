@@ -1,8 +1,12 @@
 """GPUs and what runs on them, whoever tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from quota.gpu_sharing import sharing_in_force
+from quota.lab_gpus import GpuPolicy
+from quota.placement import GpuUse
 
 
 class InventoryUnavailable(Exception):
@@ -47,6 +51,19 @@ class GpuLook:
     def on(self, gpu_uuid: str) -> tuple[GpuProcess, ...]:
         """Return what runs on one GPU."""
         return tuple(one for one in self.processes if one.gpu_uuid == gpu_uuid)
+
+
+def as_empty(
+    devices: Iterable[GpuDevice], policy: GpuPolicy, *, held: frozenset[str]
+) -> list[GpuUse]:
+    """Return GPUs as the books take them in; of those in `held` the driver holds to the memory."""
+    return [
+        GpuUse(uuid=one.uuid, name=one.name, kind=one.kind, memory_mib=one.memory_mib,
+               in_service=True, used_mgpu=0, used_mib=0, sharers=0,
+               sharing=sharing_in_force(policy, one.uuid, one.kind),
+               holds_memory=one.uuid in held)
+        for one in devices
+    ]  # fmt: skip
 
 
 class GpuInventory(Protocol):

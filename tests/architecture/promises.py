@@ -75,8 +75,6 @@ PROMISES = {
 }
 # Without a test that is named for them, with the reason or with what shows it instead.
 WITHOUT = {
-    "P31": "no test of its own: nothing that decides imports a client of Prometheus or asks it "
-    "(the import contracts in `pyproject.toml`)",
     "P32": "needs the Kubernetes runtime, which is not there yet",
     "P48": "`make bench-admission` and `make bench-tick` measure its parts; ten minutes at the "
     "promised rates are not run yet",
