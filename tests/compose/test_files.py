@@ -108,6 +108,10 @@ def test_the_rules_know_the_network_and_the_addresses_of_hub_and_proxy(
     told = service["environment"]
     assert told["GPULAB_SESSION_LISTENER_HOST"] == there.removesuffix("/32")
     assert told["GPULAB_SERVICE_HOST"] in service["networks"]["lab"]["aliases"]
+    hub = lab["services"]["hub"]
+    assert told["GPULAB_HUB_API_URL"].startswith(
+        tuple(f"http://{alias}:8081/" for alias in hub["networks"]["lab"]["aliases"])
+    )
     api = lab["services"]["hub"]["environment"]["GPULAB_SESSION_API"]
     assert api == f"http://{there.removesuffix('/32')}:8091{PREFIX}"
 
