@@ -49,7 +49,9 @@ class Leased(HasTraits):
     def lab_variables(self) -> dict[str, str]:
         """Return what a session is told of the lab."""
         own = {"GPULAB_LEASE": self.lease_id, "GPULAB_FLAVOR": self.flavor_name,
-               "GPULAB_IMAGE": self.image_name}  # fmt: skip
+               "GPULAB_IMAGE": self.image_name,
+               # Else a library starts a thread for each core of the host, for its few of them.
+               "OMP_NUM_THREADS": str(max(1, int(self.cpus)))}  # fmt: skip
         return {**own, "GPULAB_SESSION_API": self.session_api} if self.session_api else own
 
     def gpu_advice(self) -> dict[str, str]:

@@ -85,6 +85,14 @@ def test_p46_a_session_gets_no_secret_of_the_hub(
     asyncio.run(spawner.stop(now=True))
 
 
+@pytest.mark.parametrize(("cpus", "threads"), [(0.5, "1"), (1.0, "1"), (6.5, "6")])
+def test_a_session_starts_no_more_threads_than_it_has_cores(
+    processes: Spawning, tmp_path: Path, cpus: float, threads: str
+) -> None:
+    spawner = processes.spawner(state_dir=str(tmp_path), cmd=SLEEPS, cpus=cpus)
+    assert spawner.get_env()["OMP_NUM_THREADS"] == threads
+
+
 def test_a_session_that_ignores_sigterm_is_made_to_end(
     processes: Spawning, tmp_path: Path
 ) -> None:
