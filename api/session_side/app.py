@@ -37,7 +37,8 @@ def create_session_side(service: FastAPI, settings: ApiSettings) -> FastAPI:
         docs_url=None, redoc_url=None, openapi_url=None,
     )  # fmt: skip
     state = service.state
-    app.state.metrics, app.state.identities = state.metrics, state.identities
+    app.state.metrics, app.state.refused = state.metrics, state.refused
+    app.state.identities = state.identities
     app.state.deeds = SessionDeeds(state.books, state.sharing, Addresses(settings.public_host),
                                    FreshFacts())  # fmt: skip
     app.state.paces = Paces(

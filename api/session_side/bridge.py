@@ -106,7 +106,7 @@ def _use(session: SessionView) -> out.UseFacts | None:
         return None
     seen = gpu_state_out(session.state, session.release_at)
     return out.UseFacts(
-        state=seen.state, since=seen.since, gpu_ratio=None, memory_mib=None,
+        state=seen.state, since=seen.since, gpu_ratio=seen.busy_ratio, memory_mib=seen.held_mib,
         release_at=seen.release_at, kept_until=seen.kept_until,
     )  # fmt: skip
 

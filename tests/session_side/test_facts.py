@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from quota.gpu_use import SessionUse
 from quota.idling import Idling
 from quota.listings import passed_labs
 from quota.session_states import SessionState
@@ -134,6 +135,20 @@ def test_what_the_gpu_does_is_told_and_it_can_be_kept(side: Side) -> None:
     books.ask("chen", "whole")
     assert side.facts()["can"]["keep"] is False
     problem(side.put("/keep"), 409, "gpu_is_wanted")
+
+
+def test_how_busy_the_gpu_is_is_told_as_long_as_it_is_known(side: Side) -> None:
+    books = side.desk.books
+    lease_id, _ = books.run("ada", "whole")
+    now = books.clock.now()
+    busy = SessionUse(seen_at=now, busy_percent=42, held_mib=3072, minutes=(42,))
+    Idling(books.books).note({lease_id: SessionState(state="training", since=now)},
+                             {lease_id: busy})  # fmt: skip
+    use = side.facts()["use"]
+    assert (use["state"], use["gpu_ratio"], use["memory_mib"]) == ("training", 0.42, 3072)
+    books.clock.advance(timedelta(minutes=10))
+    use = side.facts()["use"]
+    assert (use["gpu_ratio"], use["memory_mib"]) == (None, None)
 
 
 def test_a_raised_hand_reaches_the_tas_and_tells_its_place(side: Side) -> None:
