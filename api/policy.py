@@ -5,12 +5,13 @@ A file that became wrong is reported and the last good policy stays in force.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
+from api.repeating import repeating
 from quota.errors import BooksUnavailable
 from quota.lab import Lab
 from quota.lab_file import LabFileError, load_lab
@@ -39,7 +40,6 @@ class LabFile:
         self._path = path
         self._stamp = self._read_stamp()
         self.lab: Lab = load_lab(path)
-        self._look: asyncio.Future[None] | None = None
 
     def refresh(self) -> bool:
         """Read the file again if it changed; tell whether there is a new policy."""
@@ -59,23 +59,13 @@ class LabFile:
     async def watched(self, books: Books) -> AsyncIterator[None]:
         """Keep the books on the newest policy: the file's, and what organizers changed since."""
         await asyncio.to_thread(_follow_changes, books)
-        task = asyncio.create_task(self._watch(books))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            # A thread cannot be cancelled, and the database is closed after this.
-            if self._look is not None:
-                await self._look
 
-    async def _watch(self, books: Books) -> None:
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+        async def follow() -> None:
             # In a thread: a large lab takes a while, and the service answers meanwhile.
-            self._look = asyncio.ensure_future(asyncio.to_thread(self._follow, books))
-            await asyncio.shield(self._look)
+            await asyncio.to_thread(self._follow, books)
+
+        async with repeating(follow, every_s=_LOOK_EVERY_S):
+            yield
 
     def _follow(self, books: Books) -> None:
         if self.refresh():

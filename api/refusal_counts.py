@@ -7,11 +7,12 @@ counts are written together, once a minute and at the end; a killed service lose
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import Request
 
+from api.repeating import repeating
 from quota.daily import note_refused
 from quota.errors import BooksUnavailable, Refusal
 from quota.service import Books
@@ -28,7 +29,6 @@ class RefusalCounts:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._counts: Counter[str] = Counter()
-        self._writing: asyncio.Future[None] | None = None
 
     def note(self, request: Request, refusal: Refusal) -> None:
         """Count the refusal of a start; others are no concern of a week's report."""
@@ -38,23 +38,9 @@ class RefusalCounts:
     @asynccontextmanager
     async def written(self) -> AsyncIterator[None]:
         """Write the counts from time to time while the block runs, and once more after it."""
-        task = asyncio.create_task(self._keep_writing())
-        try:
+        async with repeating(self._write, every_s=_WRITES_EVERY_S):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            # A thread cannot be cancelled, and its counts must not be written twice.
-            if self._writing is not None:
-                await self._writing
-            await self._write()
-
-    async def _keep_writing(self) -> None:
-        while True:
-            await asyncio.sleep(_WRITES_EVERY_S)
-            self._writing = asyncio.ensure_future(self._write())
-            await asyncio.shield(self._writing)
+        await self._write()
 
     async def _write(self) -> None:
         counts, self._counts = self._counts, Counter()

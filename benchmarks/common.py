@@ -34,5 +34,14 @@ def median(samples: Sequence[float]) -> float:
     return percentile(samples, 0.5)
 
 
+def p99_figure(bench: str, what: str, took: Sequence[float], *, limit_s: float) -> Figure:
+    """Print how long answers took, in seconds, and return the slowest of a hundred."""
+    p99 = percentile(took, 0.99)
+    print(f"{what}: {len(took)} times, p50 {median(took) * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
+          f"worst {max(took) * 1000:.0f} ms")  # fmt: skip
+    return Figure(bench=bench, value=p99 * 1000, unit=f"ms p99 of {what}", limit=limit_s * 1000,
+                  ratio=p99 / limit_s, target=1, ok=p99 <= limit_s)  # fmt: skip
+
+
 def _rounded(value: object) -> object:
     return round(value, 4) if isinstance(value, float) else value

@@ -26,7 +26,7 @@ from api.pages import assets, sign_in
 from api.pages.addresses import PREFIX
 from api.pages.app import ROUTERS
 from benchmarks.class_books import GPUS, SCHOLARS, TAS, class_yaml, live_on
-from benchmarks.common import Figure, median, percentile, report
+from benchmarks.common import Figure, p99_figure, report
 from benchmarks.fake_hub import fake_hub
 from benchmarks.rigs import rig, service
 from tests.postgres import throwaway_postgres
@@ -241,12 +241,8 @@ def measure(database: str, seconds: float, seed: int) -> tuple[list[Figure], Tim
 
 
 def _figure(database: str, kind: str, took: list[float]) -> Figure:
-    p99 = percentile(took, 0.99)
-    limit = LEASE_LIMIT_S if kind == "a lease" else LIMIT_S
-    print(f"{database}: {kind}: {len(took)} times, p50 {median(took) * 1000:.0f} ms, "
-          f"p99 {p99 * 1000:.0f} ms, worst {max(took) * 1000:.0f} ms")  # fmt: skip
-    return Figure(bench="pages", value=p99 * 1000, unit=f"ms p99 of {kind} ({database})",
-                  limit=limit * 1000, ratio=p99 / limit, target=1, ok=p99 <= limit)  # fmt: skip
+    limit_s = LEASE_LIMIT_S if kind == "a lease" else LIMIT_S
+    return p99_figure("pages", f"{kind} ({database})", took, limit_s=limit_s)
 
 
 def main(words: list[str]) -> int:

@@ -18,7 +18,7 @@ import psutil
 
 from api.session_side.place import PREFIX
 from benchmarks.class_books import GPUS, SCHOLARS, class_yaml, live_on
-from benchmarks.common import Figure, median, percentile, report
+from benchmarks.common import Figure, p99_figure, report
 from benchmarks.fake_hub import fake_hub
 from benchmarks.pages import LEASE_LIMIT_S, Admissions, Line, Times
 from benchmarks.rigs import SESSION_PORT, Rig, rig, service
@@ -114,12 +114,8 @@ def measure(database: str, seconds: float) -> tuple[list[Figure], Times]:
 
 
 def _figure(database: str, kind: str, took: list[float]) -> Figure:
-    p99 = percentile(took, 0.99)
-    limit = LEASE_LIMIT_S if kind == "a lease" else LIMIT_S
-    print(f"{database}: {kind}: {len(took)} times, p50 {median(took) * 1000:.0f} ms, "
-          f"p99 {p99 * 1000:.0f} ms, worst {max(took) * 1000:.0f} ms")  # fmt: skip
-    return Figure(bench="session_side", value=p99 * 1000, unit=f"ms p99 of {kind} ({database})",
-                  limit=limit * 1000, ratio=p99 / limit, target=1, ok=p99 <= limit)  # fmt: skip
+    limit_s = LEASE_LIMIT_S if kind == "a lease" else LIMIT_S
+    return p99_figure("session_side", f"{kind} ({database})", took, limit_s=limit_s)
 
 
 def main(words: list[str]) -> int:
