@@ -13,12 +13,14 @@ from api.participation_text import participation_heads, participation_row
 from api.printing import Part, table
 from api.week_page import week_page
 from api.week_text import (
-    SECTION_HEADS,
+    HOURS_HEADS,
+    WAIT_HEADS,
     end_rows,
     gpu_lines,
+    hours_cells,
     refund_rows,
     refusal_rows,
-    section_cells,
+    wait_cells,
 )
 from quota import listings
 from quota.participation import participation
@@ -103,7 +105,8 @@ def week_parts(report: WeekReport) -> list[Part]:
     """Write a week for the terminal."""
     parts: list[Part] = [
         report.title, report.lead, "",
-        table(SECTION_HEADS, [section_cells(one) for one in report.sections]),
+        table(HOURS_HEADS, [hours_cells(one) for one in report.sections]), "",
+        table(WAIT_HEADS, [wait_cells(one) for one in report.sections]), "",
         *gpu_lines(report),
     ]  # fmt: skip
     for title, rows in (

@@ -5,23 +5,18 @@ from html import escape
 from api.paper import cells, page, section, table
 from api.plan_charts import bars
 from api.week_text import (
-    SECTION_HEADS,
+    HOURS_HEADS,
+    HOURS_NOTE,
+    WAIT_HEADS,
+    WAITS_NOTE,
     end_rows,
     gpu_lines,
+    hours_cells,
     refund_rows,
     refusal_rows,
-    section_cells,
+    wait_cells,
 )
 from quota.week_report import WeekReport, hours_of
-
-_WAITS_NOTE = (
-    "Waits are from asking for a GPU until one was set aside; who gave up counts as long as they "
-    "stayed."
-)
-_FAIR_NOTE = (
-    "The Gini coefficient of used against given hours: 0 when everybody used the same part of "
-    "theirs, near 1 when few used all of it."
-)
 
 
 def week_page(lab_name: str, report: WeekReport) -> str:
@@ -29,8 +24,8 @@ def week_page(lab_name: str, report: WeekReport) -> str:
     title, lead = escape(report.title), escape(report.lead)
     return page(f"{report.title} - {lab_name}", [
         f"<header><h1>{title}</h1><p class='lead'>{lead}</p></header>",
-        section("Hours", _hours(report) + _sections(report), f"{_WAITS_NOTE} {_FAIR_NOTE}"),
-        section("Waits", _waits(report), ""),
+        section("Hours", _hours(report), HOURS_NOTE),
+        section("Waits", _waits(report), WAITS_NOTE),
         section("GPUs", "".join(f"<p>{escape(one)}</p>" for one in gpu_lines(report)), ""),
         _counted("Why starts were refused", "reason", refusal_rows(report),
                  "Nobody was refused."),
@@ -41,23 +36,20 @@ def week_page(lab_name: str, report: WeekReport) -> str:
 
 def _hours(report: WeekReport) -> str:
     labels = [one.title or one.name for one in report.sections]
+    rows = [f"<tr>{cells(hours_cells(one))}</tr>" for one in report.sections]
     return bars(labels, [
         ("given", [hours_of(one.owed) for one in report.sections]),
         ("used", [hours_of(one.used) for one in report.sections]),
-    ], unit="h", x_title="GPU-hours by section")  # fmt: skip
+    ], unit="h", x_title="GPU-hours by section") + table(HOURS_HEADS, rows)  # fmt: skip
 
 
 def _waits(report: WeekReport) -> str:
     labels = [one.title or one.name for one in report.sections]
+    rows = [f"<tr>{cells(wait_cells(one))}</tr>" for one in report.sections]
     return bars(labels, [
         ("p95", [one.waits.p95_s / 60 for one in report.sections]),
         ("p50", [one.waits.p50_s / 60 for one in report.sections]),
-    ], unit="min", x_title="wait for a GPU by section")  # fmt: skip
-
-
-def _sections(report: WeekReport) -> str:
-    rows = [f"<tr>{cells(section_cells(one))}</tr>" for one in report.sections]
-    return table(SECTION_HEADS, rows)
+    ], unit="min", x_title="wait for a GPU by section") + table(WAIT_HEADS, rows)  # fmt: skip
 
 
 def _counted(title: str, head: str, rows: list[tuple[str, int]], nothing: str) -> str:

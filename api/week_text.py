@@ -1,15 +1,19 @@
 """A report of a week in words: the same for the terminal, a file and the organizers' page."""
 
-from collections.abc import Sequence
-
 from api.plan_text import span_text
 from quota.leases import END_TEXTS
-from quota.week_report import SectionWeekReport, Waits, WeekReport
+from quota.week_report import SectionWeekReport, WeekReport
 
-SECTION_HEADS = (
-    "section", "scholars", "active", "given h", "used h", "ran out", "asked for a GPU", "at once",
-    "wait p50", "wait p95", "gave up", "Gini",
-)  # fmt: skip
+HOURS_HEADS = ("section", "scholars", "active", "given h", "used h", "ran out", "Gini")
+WAIT_HEADS = ("section", "asked for a GPU", "at once", "wait p50", "wait p95", "gave up")
+HOURS_NOTE = (
+    "The Gini coefficient is of used against given hours: 0 when everybody used the same part of "
+    "theirs, near 1 when few used all of it."
+)
+WAITS_NOTE = (
+    "Waits are from asking for a GPU until one was set aside; who gave up counts as long as they "
+    "stayed."
+)
 _MOST_REFUSALS = 8
 _REFUSALS = {
     "insufficient_balance": "no hours left", "outside_program": "no week of the program was on",
@@ -20,12 +24,22 @@ _REFUSALS = {
 }  # fmt: skip
 
 
-def section_cells(one: SectionWeekReport) -> list[str]:
-    """Return the row of a section, in the order of `SECTION_HEADS`."""
+def hours_cells(one: SectionWeekReport) -> list[str]:
+    """Return the row of a section, in the order of `HOURS_HEADS`."""
     return [
         one.title or one.name, str(one.scholars), str(one.active), one.owed.hours_text(),
-        one.used.hours_text(), str(one.ran_out), *_waits(one.waits),
-        "-" if one.gini is None else f"{one.gini:.2f}",
+        one.used.hours_text(), str(one.ran_out), "-" if one.gini is None else f"{one.gini:.2f}",
+    ]  # fmt: skip
+
+
+def wait_cells(one: SectionWeekReport) -> list[str]:
+    """Return the row of a section, in the order of `WAIT_HEADS`."""
+    waits, name = one.waits, one.title or one.name
+    if not waits.asked:
+        return [name, "0", "-", "-", "-", "0"]
+    return [
+        name, str(waits.asked), f"{100 * waits.at_once // waits.asked} %", span_text(waits.p50_s),
+        span_text(waits.p95_s), str(waits.gave_up),
     ]  # fmt: skip
 
 
@@ -60,12 +74,3 @@ def end_rows(report: WeekReport) -> list[tuple[str, int]]:
 def refund_rows(report: WeekReport) -> list[tuple[str, str, str]]:
     """Return what was given back: why, to how many, GPU-hours."""
     return [(one.reason, str(one.scholars), one.amount.hours_text()) for one in report.refunds]
-
-
-def _waits(waits: Waits) -> Sequence[str]:
-    if not waits.asked:
-        return ("0", "-", "-", "-", "0")
-    return (
-        str(waits.asked), f"{100 * waits.at_once // waits.asked} %", span_text(waits.p50_s),
-        span_text(waits.p95_s), str(waits.gave_up),
-    )  # fmt: skip

@@ -11,12 +11,16 @@ from api.pages.rooms import RoomDep
 from api.participation_text import participation_heads, participation_row
 from api.week_page import week_page
 from api.week_text import (
-    SECTION_HEADS,
+    HOURS_HEADS,
+    HOURS_NOTE,
+    WAIT_HEADS,
+    WAITS_NOTE,
     end_rows,
     gpu_lines,
+    hours_cells,
     refund_rows,
     refusal_rows,
-    section_cells,
+    wait_cells,
 )
 from quota.participation import participation
 from quota.service import Books
@@ -37,7 +41,10 @@ def get_report(
     return room.looks.page(
         request, "program_report.html", organizer, report=report, chosen=week,
         program=room.books.lab.program, title=report.title, lead=report.lead,
-        heads=SECTION_HEADS, rows=[section_cells(one) for one in report.sections],
+        tables=(
+            ("Hours", HOURS_NOTE, HOURS_HEADS, [hours_cells(one) for one in report.sections]),
+            ("Waits", WAITS_NOTE, WAIT_HEADS, [wait_cells(one) for one in report.sections]),
+        ),
         gpu_lines=gpu_lines(report), refusals=refusal_rows(report), ends=end_rows(report),
         refunds=refund_rows(report),
     )  # fmt: skip
