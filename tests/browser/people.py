@@ -15,7 +15,7 @@ _CHANNELS = """
 channels:
   mail: {title: Mail, url_file: mail, chosen_by: [scholars], to_person: true}
 """
-LAB_TEXT = lab_text() + _CHANNELS
+LAB_TEXT = lab_text() + _CHANNELS + "reservations: {most_open: 1}\n"
 _RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],

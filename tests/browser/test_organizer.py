@@ -11,7 +11,7 @@ PAGES = (
     "program", "program/requests", "program/people", "program/people/ada", "program/grants",
     "program/grants/bulk?section=americas", "program/hours", "program/edit/hours/americas",
     "program/calendar", "program/edit/due-dates", "program/sections", "program/sessions",
-    "program/gpus", "program/audit", "program/settings",
+    "program/gpus", "program/report", "program/audit", "program/settings",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """A scholar's story in a real browser, from log in to log out, over hub and service."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import Page
 
 from lab.trial.running import RunningLab
 from tests.browser.conftest import People
+from tests.browser.people import Person
 
 pytestmark = pytest.mark.browser
 
@@ -40,12 +42,26 @@ def test_a_scholar_asks_for_hours_and_help_and_sees_the_week(people: People) -> 
     page.get_by_role("button", name="Ask for help").click()
     page.wait_for_selector("text=You are next.")
     ada.look_around()
+    _reserve(ada)
     page.get_by_role("link", name="News", exact=True).click()
     page.get_by_label("It is your turn: Mail").check()
     page.get_by_role("button", name="Save").click()
     page.wait_for_selector("text=Your choices hold from now on.")
     assert page.get_by_label("It is your turn: Mail").is_checked()
     ada.look_around()
+
+
+def _reserve(ada: Person) -> None:
+    """Reserve a GPU for tomorrow, and give it back."""
+    page = ada.open("hours/reserve")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    page.fill("#reserve-starts", f"{tomorrow:%Y-%m-%dT%H:00}")
+    page.get_by_role("button", name="Reserve", exact=True).click()
+    page.wait_for_selector(".lab-state:has-text('reserved')")
+    ada.look_around()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".lab-state:has-text('taken back')")
 
 
 def test_a_scholar_waits_leaves_the_line_works_and_stops(people: People, lab: RunningLab) -> None:
