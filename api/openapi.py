@@ -32,7 +32,9 @@ _PROBLEM = {
     },
 }
 _COMMON = (401, 403, 429, 503)
-_ANSWERS_ANYBODY = {"/readyz": (503,), "/feeds/{secret}.ics": (404, 422, 503)}
+_ANSWERS_ANYBODY = {
+    "/readyz": (503,), "/metrics/people": (404,), "/feeds/{secret}.ics": (404, 422, 503),
+}  # fmt: skip
 _ETAG = {
     "ETag": {
         "description": "What a change has to carry in If-Match.",

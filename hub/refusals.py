@@ -44,6 +44,11 @@ STATUS = MappingProxyType(
         "stale_edit": 412,
         "bad_rule": 422,
         "no_such_thing": 404,
+        "no_reservations": 409,
+        "too_many_reservations": 409,
+        "nothing_free": 409,
+        "bad_start": 422,
+        "bad_length": 422,
     }
 )
 """Every refusal of the books, with the status that the hub's own API answers."""

@@ -15,7 +15,8 @@ STEPS = frozenset({
     # whoever asks whether the service is ready
     "ready",
     # scholars
-    "request_lease", "stop_lease", "keep_gpu", "keep_place",
+    "request_lease", "stop_lease", "keep_gpu", "keep_place", "reserved", "reservation_withdrawn",
+    "lab_passed",
     # the service, once a minute
     "refusals_noted",
     # organizers and TAs
@@ -29,7 +30,9 @@ STEPS = frozenset({
     "session_opened", "unshared",
     # the worker
     "inventory", "tick_adopts", "tick_advances", "tick_advances_alone", "tick_seen", "checkpoint",
-    "note_states", "release_gpu", "tell_forgotten",
+    "note_states", "release_gpu", "tell_forgotten", "reservation_kept", "room_made", "census",
+    # whoever checks the books
+    "note_check",
     # the sender of notifications
     "letters_claimed", "letters_settled",
 })  # fmt: skip

@@ -25,7 +25,7 @@ __all__ = ["bare", "shell"]
 
 LONG = "maximiliane-theodora.von-und-zu-hohenstein@example-university"
 PROGRAM: Any = typer.main.get_command(app)
-GROUPS = ("export", "feed")
+GROUPS = ("datasets", "export", "feed")
 COMMANDS: dict[str, Any] = {
     **{name: one for name, one in PROGRAM.commands.items() if name not in GROUPS},
     **{f"{group} {name}": one for group in GROUPS
@@ -74,7 +74,7 @@ def test_names_are_whole_on_a_narrow_terminal(shell: Shell) -> None:
     (shell.folder / "lab.yaml").write_text(text.replace("[emeka]", f"[emeka, {LONG}]"))
     reason = "an outage of the file server, [bold]and[/bold] of the network behind it " * 3
     assert shell.run("grant", LONG, "1.5", "--reason", reason.strip())[0] == 0
-    status, said = on_a_terminal(shell.folder, "report", columns=60)
+    status, said = on_a_terminal(shell.folder, "report", "--people", columns=60)
     assert status == 0
     assert re.search(rf"{re.escape(LONG)} +0\.00 +2\.50 ", said)
     assert "─" in said

@@ -265,7 +265,7 @@ def test_a_port_of_another_program_is_found(
         ):
             monkeypatch.setenv(f"GPULAB_{name}", str(other.getsockname()[1]))
         found = list(look_at_ports(settings))
-        assert [one.level for one in found] == ["fail"] * 4
+        assert [one.level for one in found] == ["fail"] * 5
         assert {one.remedy.split()[-1] for one in found} >= {"GPULAB_HUB_PORT", "GPULAB_PORT"}
         state: State = prepare(tmp_path)
         with sole_launcher(state):

@@ -19,6 +19,7 @@ from api.worker import Worker
 from api.worker_metrics import WorkerMetrics
 from quota.audit import By
 from quota.bulk import GrantRow, plan_grants
+from quota.census import take_census
 from quota.daily import note_refused
 from quota.emergency import Emergency, EmergencyStart
 from quota.emergency_books import Emergencies
@@ -29,7 +30,9 @@ from quota.idling import Idling
 from quota.invariants import describe
 from quota.notice_choices import choices_of, choose
 from quota.observed import Observed
+from quota.passing import pass_lab
 from quota.refunding import Incident
+from quota.reserving_ahead import Reserving
 from quota.roster import RosterRow, plan_import
 from quota.rulebook import entry_tag
 from quota.sending import Outbox
@@ -45,8 +48,11 @@ CHANNELS = """
 channels:
   mail: {url_file: mail, chosen_by: [scholars], to_person: true, default: true}
 """
-LAB = lab_with(CHANNELS, section="help_hours_per_week: 5", ta_hours_per_week=hours("5"),
-               sessions_per_scholar=5)  # fmt: skip
+RESERVATIONS = """
+reservations: {most_open: 1, ahead_least_min: 0, no_show_min: 5, notice_min: 60}
+"""
+LAB = lab_with(CHANNELS + RESERVATIONS, section="help_hours_per_week: 5",
+               ta_hours_per_week=hours("5"), sessions_per_scholar=5)  # fmt: skip
 WEIGHTS = {name: flavor.weight_mgpu for name, flavor in LAB.flavors.items()}
 _IDS = UUID(int=4)
 
@@ -155,6 +161,12 @@ class Story:
     def ask(self, who: str, flavor: str, name: str) -> LeaseView:
         return self.desk.ask(who, flavor, lease_id=id_of(name), server=name)
 
+    def reserve(self, who: str, flavor: str, since: datetime, *, name: str = "") -> None:
+        Reserving(self.desk.books).reserve(
+            id_of(name or f"{who} reserves"), who, flavor=flavor, starts_at=since, minutes=30,
+            by=By(actor=who),
+        )  # fmt: skip
+
 
 # -- the steps --------------------------------------------------------------------------------
 
@@ -211,6 +223,7 @@ def _hours_are_given(story: Story) -> None:
             for line, who in enumerate(("chen", "blaise"), start=1)]  # fmt: skip
     plan = plan_grants(id_of("many"), rows, LAB, NOON)
     story.desk.office.grant_many(plan, by=OLGA)
+    story.reserve("chen", "quarter", at(6), name="nobody comes")
 
 
 def _hours_are_asked_for(story: Story) -> None:
@@ -220,6 +233,7 @@ def _hours_are_asked_for(story: Story) -> None:
     office.answer(id_of("ada asks"), hours("1"), by=OLGA, text="half of it")
     office.answer(id_of("blaise asks"), None, by=OLGA, text="not now")
     office.withdraw(id_of("chen asks"), by=By(actor="chen"))
+    pass_lab(story.desk.books, "ada", "week-1")
     _letters_go_out(story)
 
 
@@ -245,7 +259,21 @@ def _help_is_over(story: Story) -> None:
     helping = Helping(story.desk.books)
     helping.note_unshared([id_of("help")])
     helping.resolve(id_of("hand"), "a smaller learning rate", by=TOMAS)
+    _all_gpus_are_reserved(story)
     _time_passes(story)
+
+
+def _all_gpus_are_reserved(story: Story) -> None:
+    """Also ada's, who is told to make room an hour before it begins."""
+    for who in ("chen", "dina", "emeka"):
+        story.reserve(who, "whole", at(21) + timedelta(minutes=4))
+
+
+def _they_are_given_back(story: Story) -> None:
+    """Then she need not."""
+    for who in ("chen", "dina", "emeka"):
+        Reserving(story.desk.books).withdraw(id_of(f"{who} reserves"), by=By(actor=who))
+    story.tick()
 
 
 def _rules_change(story: Story) -> None:
@@ -267,6 +295,8 @@ def _something_strange_runs(story: Story) -> None:
     _an_emergency_is_told(story)
     story.tick()
     story.desk.books.checkpoint()
+    story.desk.books.note_check({"books": 0, "trail": 0})
+    take_census(story.desk.books)
 
 
 def _an_emergency_is_told(story: Story) -> None:
@@ -286,6 +316,7 @@ def _an_emergency_is_told(story: Story) -> None:
 
 def _blaise_works_on_a_cpu_meanwhile(story: Story) -> None:
     """His place is kept until he leaves the line."""
+    _they_are_given_back(story)
     place = id_of("place")
     with suppress(LeaseConflict):  # it is kept already
         story.desk.ask("blaise", "quarter", lease_id=place, server="place", present=False)

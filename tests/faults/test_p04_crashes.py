@@ -156,7 +156,8 @@ EXPECTED_TRAIL = {
     "grant": 6, "incident": 1, "refund": 1, "attach": 1, "detach": 1, "request.answer": 2,
     "request.withdraw": 1, "attach_consent": 1, "help.raise": 1, "help.claim": 1,
     "help.resolve": 1, "sections.change": 2, "feed.make": 1, "feed.revoke": 1, "session.stop": 1,
-    "emergency.open": 1, "emergency.start": 1,
+    "emergency.open": 1, "emergency.start": 1, "reservation.make": 4,
+    "reservation.withdraw": 3, "reservation.no_show": 1,
 }  # fmt: skip
 EXPECTED_LETTERS = {
     ("grant_given", "sent"): 2, ("request_decided", "sent"): 1, ("attached", "sent"): 1,

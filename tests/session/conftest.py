@@ -1,8 +1,10 @@
 """The part of a session on Python's path, a lab that answers, and no lab."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,19 @@ def _on_the_path() -> Iterator[None]:
     sys.path.insert(0, str(SESSION_PART))
     yield
     sys.path.remove(str(SESSION_PART))
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_on_a_terminal() -> Iterator[None]:
+    """What runs in the background, as tests may, ignores them, and so does what it starts."""
+    on_a_terminal: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {one: signal.signal(one, how) for one, how in on_a_terminal.items()}
+    yield
+    for one, how in before.items():
+        signal.signal(one, how)
 
 
 @pytest.fixture(autouse=True)
