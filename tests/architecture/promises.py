@@ -91,7 +91,8 @@ _ABOUT = """
     kept by the tests that carry its number. **Negative control**: a fault that is put in on
     purpose and has to be found. **Runs in**: `make test` is short and runs at every change;
     `make test-long` and `make faults` take longer. **Last passed**: the day on which the oldest
-    of its tests last passed where this page was written; a dash says that not all ran there.
+    of its tests last passed where this page was written, in the sizes that ran there; a dash says
+    that not all of them ran.
     """
 _CONTROL = re.compile(r"_catches_|_the_control_|_would_be_found|_could_write_is_found")
 _NAME = re.compile(r"test_((?:p\d\d_)+)")
