@@ -68,10 +68,11 @@ def participation(
     if lab.program is None:
         raise NoSuchThing("The lab has no program: participation is told by its weeks.")
     chosen = lab.sections.values() if section is None else [lab.section_named(section)]
+    everybody = listings.account_names(books)
     found: list[Participation] = []
     for one in chosen:
-        names = [who for who in listings.account_names(books, sections=[one.name])
-                 if name is None or who == name]  # fmt: skip
+        names = [who for who in everybody
+                 if name in (None, who) and lab.section_name_of(who) == one.name]  # fmt: skip
         if names:
             found += _of_section(books, lab.program, one, names)
     return sorted(found, key=lambda one: (one.section, one.name))
